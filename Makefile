@@ -1,0 +1,66 @@
+# make study    set everything up, open the workbook, run the tracker
+# make test     set everything up, pass every test
+# make help     the rest
+
+SHELL := /bin/bash
+PYTHON ?= $(firstword $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+    $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p; done))
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup study test test-fast test-slow lint format build bench lock browser
+
+help:
+	@echo 'make study      set everything up, open the workbook with the tracker running'
+	@echo 'make test       set everything up, run every check and test'
+	@echo 'make test-fast  the tests that need no browser (for daily use)'
+	@echo 'make test-slow  the long runs'
+	@echo 'make lint       ruff and mypy          make format  let ruff mend what it can'
+	@echo 'make build      notebooks from their sources in workbook/blocks'
+	@echo 'make bench      measure speed          make lock    pin the newest versions'
+
+setup: $(READY)
+
+# The hashes in requirements.lock cover every package, uv itself included.
+$(READY): requirements.lock pyproject.toml
+	@[ -n '$(PYTHON)' ] || { echo 'Python 3.11 or newer is needed, and none was found. Name yours: make $(MAKECMDGOALS) PYTHON=/path/to/python3'; exit 1; }
+	@echo 'Setting up .venv (the first time takes about a minute)'
+	@[ -x $(BIN)/uv ] || $(PYTHON) -m venv --clear .venv || { rm -rf .venv; \
+	    echo 'Python cannot make a virtual environment. On Debian and Ubuntu type: apt install python3-venv'; exit 1; }
+	@[ -x $(BIN)/uv ] || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+	    -r <(awk '/^[^ #]/ {mine = /^uv==/} mine' requirements.lock)
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+study: setup
+	@$(BIN)/workbook study
+
+test: setup lint browser
+	$(BIN)/pytest
+
+test-fast: setup
+	$(BIN)/pytest -m 'not browser and not slow'
+
+test-slow: setup browser
+	$(BIN)/pytest -m slow
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+build: setup
+	$(BIN)/workbook build
+
+bench: setup
+	$(BIN)/python benchmarks/log_call.py
+
+lock: setup
+	$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --python-version 3.11 --extra all \
+	    --custom-compile-command 'make lock' pyproject.toml --output-file requirements.lock

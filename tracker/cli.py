@@ -1,0 +1,169 @@
+"""The command `tracker`: the server, a demo, and what is left of a client's work when its server was away."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import __version__
+from .client.http import Api, Refused, Unanswered
+from .client.run import DEFAULT_URL
+
+if TYPE_CHECKING:
+    from .train import Config
+
+PORT = 8000
+PORTS = 20  # how many are tried, from the first on
+
+
+class Mistake(Exception):
+    """Something that the user can mend; its text says how."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; the exit code of the process."""
+    parser = argparse.ArgumentParser(prog="tracker", description="A tiny ML experiment tracker.")
+    parser.add_argument("--version", action="version", version=f"tracker {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="answer HTTP requests, until Ctrl-C")
+    serve.add_argument(
+        "--host", default="127.0.0.1", help="the address to listen at (default: %(default)s, this machine only)"
+    )
+    serve.add_argument("--port", type=int, help=f"the port (default: {PORT}, or the next free one)")
+    serve.add_argument("--dir", type=Path, help="the folder of tracker.db (default: $TRACKER_DIR, else ./.tracker)")
+    serve.set_defaults(run=_serve)
+
+    demo = commands.add_parser("demo", help="train three small networks that log to the tracker")
+    demo.add_argument("--epochs", type=int, default=30, help="passes over the training images (default: %(default)s)")
+    demo.set_defaults(run=_demo)
+
+    sync = commands.add_parser("sync", help="send what the server has not received yet")
+    sync.add_argument(
+        "dir", type=Path, nargs="?", help="the folder with the spool (default: $TRACKER_DIR, else ./.tracker)"
+    )
+    sync.set_defaults(run=_sync)
+
+    for command in (demo, sync):
+        command.add_argument("--url", help=f"the tracker (default: $TRACKER_URL, else {DEFAULT_URL})")
+
+    options = parser.parse_args(arguments)
+    try:
+        options.run(options)
+    except (Mistake, Refused, Unanswered, ValueError) as mistake:
+        print(f"tracker: {mistake}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _url(options: argparse.Namespace) -> str:
+    return str(options.url or os.environ.get("TRACKER_URL") or DEFAULT_URL)
+
+
+def _folder(options: argparse.Namespace) -> Path:
+    return Path(options.dir or os.environ.get("TRACKER_DIR") or ".tracker").absolute()
+
+
+def _serve(options: argparse.Namespace) -> None:
+    try:
+        import uvicorn
+        from alembic.util import CommandError
+
+        from .server.app import create_app
+        from .server.config import Settings
+        from .server.db import Claim, FolderBusy
+    except ModuleNotFoundError as missing:
+        raise Mistake(f"the server needs {missing.name}: pip install 'tracker-workbook[server]'") from None
+
+    settings = Settings.from_environment(os.environ | {"TRACKER_DIR": str(_folder(options))})
+    try:
+        claim = Claim(settings.folder)
+    except FolderBusy as busy:
+        raise Mistake(f"{busy}; use that one, or give this one a folder of its own with --dir") from None
+    except OSError as error:
+        raise Mistake(
+            f"the folder {settings.folder} cannot be written ({error.strerror}): name another with --dir"
+        ) from None
+    try:
+        listener = _listen(options.host, options.port)
+        port = listener.getsockname()[1]
+        address = f"http://{options.host}:{port}"
+        if options.port is None and port != PORT:
+            print(f"tracker: port {PORT} is busy, so this one has {port}")
+        claim.announce(address)
+        print(f"tracker: {address}/ui/  (data in {settings.folder}; Ctrl-C ends it)", flush=True)
+        config = uvicorn.Config(
+            create_app(settings), log_level="warning", access_log=False, timeout_graceful_shutdown=5
+        )
+        uvicorn.Server(config).run([listener])
+    except CommandError as error:
+        raise Mistake(f"{settings.folder / 'tracker.db'} does not fit this version of the tracker ({error})") from None
+    finally:
+        claim.release()
+
+
+def _listen(host: str, port: int | None) -> socket.socket:
+    """A socket at `port`, or at the first free one from PORT on. Raises Mistake."""
+    for candidate in range(PORT, PORT + PORTS) if port is None else (port,):
+        try:
+            return socket.create_server((host, candidate), backlog=2048)
+        except OSError as error:
+            reason = error.strerror
+        except OverflowError:
+            reason = "a port is a number from 0 to 65535"
+    where = f"port {port}" if port is not None else f"any port from {PORT} to {PORT + PORTS - 1}"
+    raise Mistake(f"cannot listen at {host} on {where} ({reason}): name another with --port")
+
+
+def _demo(options: argparse.Namespace) -> None:
+    try:
+        from .train import Config
+    except ModuleNotFoundError as missing:
+        raise Mistake(f"the demo needs {missing.name}: pip install 'tracker-workbook[train]'") from None
+
+    url = _url(options)
+    try:
+        Api(url).request("GET", "/healthz")
+    except Unanswered as error:
+        raise Mistake(f"{error}: start a tracker with `tracker serve`, or name yours with --url") from None
+    for name, lr in (("too small", 0.001), ("just right", 0.1), ("too large", 1.0)):
+        _train(url, name, Config(lr=lr, epochs=options.epochs))
+    print(f"The curves: {url}/ui/")
+
+
+def _train(url: str, name: str, config: Config) -> None:
+    """One run of the demo, with a line of progress that a terminal sees grow."""
+    from dataclasses import asdict
+
+    from .client.run import init
+    from .train import load, train
+
+    title = f"{name:>10}  learning rate {config.lr:<5g}"
+    live = sys.stdout.isatty()
+
+    def show(epoch: int, accuracy: float) -> None:
+        if live or epoch == config.epochs:
+            start, end = ("\r", "") if live else ("", "\n")
+            print(f"{start}{title}  epoch {epoch:>3} of {config.epochs}  accuracy {accuracy:.1%}", end=end, flush=True)
+
+    with init("digits", name=name, params=asdict(config), url=url) as run:
+        train(config, load(), run.log, show)
+    if live:
+        print()
+
+
+def _sync(options: argparse.Namespace) -> None:
+    from .client.run import sync
+
+    folder, url = _folder(options), _url(options)
+    sent, busy = sync(folder, url)
+    print(f"tracker: {sent} runs sent from {folder} to {url}" if sent else f"tracker: nothing left to send in {folder}")
+    if busy:
+        print(f"tracker: {busy} runs are being sent by their own training")

@@ -1,0 +1,85 @@
+"""One connection to the tracker, kept open; what may be tried again, and when.
+
+Unanswered      no server, no network, a server in trouble (429, 5xx): the same request may succeed later
+Refused         the server understood and said no: the same request will be refused again
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import Any
+from urllib.parse import urlsplit
+
+TIMEOUT = 10.0  # s, of one request; a batch is stored in well under one
+
+
+class Unanswered(Exception):
+    """No answer that counts; `retry_after` is what the server asks for, in seconds."""
+
+    def __init__(self, why: str, retry_after: float = 0.0) -> None:
+        super().__init__(why)
+        self.retry_after = retry_after
+
+
+class Refused(Exception):
+    """The server's no: its `status`, and its sentence as the text."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+
+
+class Api:
+    """The tracker at `url`, such as http://127.0.0.1:8000. Not for two threads at once."""
+
+    def __init__(self, url: str, timeout: float = TIMEOUT) -> None:
+        """Raises ValueError for a URL that cannot be one."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"TRACKER_URL is no address: {url!r}; write one like http://127.0.0.1:8000")
+        connect = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+        self.url = url.rstrip("/")
+        self._prefix = parts.path.rstrip("/")
+        self._connection = connect(parts.hostname, parts.port, timeout=timeout)
+
+    def request(self, method: str, path: str, body: Any = None) -> Any:
+        """The decoded answer. Raises Unanswered and Refused."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"} if data else {}
+        try:
+            self._connection.request(method, self._prefix + path, data, headers)
+            response = self._connection.getresponse()
+            text = response.read()
+        except (OSError, HTTPException) as error:
+            self._connection.close()  # the next request opens a new one
+            raise Unanswered(f"{self.url} does not answer ({error or type(error).__name__})") from error
+        try:
+            answer = json.loads(text)
+        except ValueError:
+            raise Unanswered(f"{self.url} does not answer as a tracker does ({response.status})") from None
+        if response.status < 400:
+            return answer
+        detail = str(answer.get("detail", response.reason))
+        if response.status == 429 or response.status >= 500:
+            raise Unanswered(detail, _seconds(response.headers.get("Retry-After")))
+        raise Refused(response.status, detail)
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._connection.close()
+
+
+def _seconds(retry_after: str | None) -> float:
+    return float(retry_after) if retry_after and retry_after.isdigit() else 0.0
+
+
+def pauses(first: float = 0.25, longest: float = 30.0) -> Iterator[float]:
+    """Seconds to wait after each failure: doubling, and somewhere in the upper half of that (jitter), so that a
+    thousand clients whose server comes back do not all knock at once."""
+    pause = first
+    while True:
+        yield pause * random.uniform(0.5, 1.0)
+        pause = min(2 * pause, longest)

@@ -1,0 +1,150 @@
+"""The application: routes, refusals and pages put together. `create_app` is all that others need.
+
+request -> size limit -> host check -> route (api) -> transaction (db) -> statements (store)
+                                         any refusal on the way -> problem+json (here)
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.staticfiles import StaticFiles
+from sqlalchemy.exc import OperationalError
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.types import Scope
+
+from tracker import __version__
+from tracker.values import MAX_BODY
+
+from . import wire
+from .api import router
+from .config import Settings
+from .db import Database
+
+WEB = Path(__file__).parent.parent / "web"
+log = logging.getLogger("tracker.server")
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The tracker on `settings.folder`, which is made and migrated when the application starts."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        settings.folder.mkdir(parents=True, exist_ok=True)
+        app.state.database = Database(settings.folder / "tracker.db")
+        app.state.database.migrate()
+        yield
+        app.state.database.close()
+
+    def known_host(request: Request) -> None:
+        """Refuses a page that reaches us under a name of its own making (DNS rebinding) and could then read all."""
+        if (request.url.hostname or "").lower() not in settings.hosts:
+            raise HTTPException(
+                HTTPStatus.MISDIRECTED_REQUEST,
+                f"this server is not {request.url.hostname!r}; if it should be, start it with "
+                "TRACKER_HOSTS set to that name",
+            )
+
+    app = FastAPI(
+        title="tracker",
+        version=__version__,
+        lifespan=lifespan,
+        max_body_size=MAX_BODY,
+        dependencies=[Depends(known_host)],
+        docs_url=None,  # both of FastAPI's pages load their scripts from somebody else's server
+        redoc_url=None,
+        exception_handlers={
+            wire.Refusal: _refusal,
+            RequestValidationError: _invalid,
+            StarletteHTTPException: _http_error,
+            OperationalError: _database_error,
+            Exception: _fault,
+        },
+    )
+    app.include_router(router)
+    app.mount("/ui", _Pages(directory=WEB, html=True))
+
+    @app.get("/", include_in_schema=False)
+    async def home() -> RedirectResponse:
+        return RedirectResponse("/ui/")
+
+    _describe_problem(app)
+    return app
+
+
+class _Pages(StaticFiles):
+    """The pages of `web`, which may load nothing from elsewhere."""
+
+    async def get_response(self, path: str, scope: Scope) -> Any:
+        response = await super().get_response(path, scope)
+        response.headers["Content-Security-Policy"] = "default-src 'self'; frame-ancestors 'none'"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+def _describe_problem(app: FastAPI) -> None:
+    """Adds the shape of a refusal to the OpenAPI document, once, for every route that refers to it."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = plain()
+        document["components"]["schemas"]["Problem"] = wire.Problem.model_json_schema()
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend the document
+
+
+def _problem(
+    status: int, kind: str, detail: str, *, errors: list[dict[str, str]] | None = None, headers: Any = None
+) -> JSONResponse:
+    problem = wire.Problem(
+        type=f"urn:tracker:{kind}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        errors=errors,
+    )
+    return JSONResponse(problem.model_dump(exclude_none=True), status, headers, media_type="application/problem+json")
+
+
+async def _refusal(_: Request, refusal: Any) -> JSONResponse:
+    return _problem(refusal.status, refusal.kind, str(refusal))
+
+
+async def _invalid(_: Request, error: Any) -> JSONResponse:
+    errors = wire.in_sentences(error.errors())
+    return _problem(422, "invalid", "; ".join(f"{e['at']}: {e['says']}" for e in errors), errors=errors)
+
+
+async def _http_error(request: Request, error: Any) -> JSONResponse:
+    details = {
+        404: f"there is nothing at {request.url.path}",
+        405: f"{request.method} is not possible here",
+        413: f"a request has at most {MAX_BODY} bytes: send it in parts",
+    }
+    detail = details.get(error.status_code, error.detail)
+    kind = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
+    return _problem(error.status_code, kind, detail, headers=error.headers)
+
+
+async def _database_error(_: Request, error: Any) -> JSONResponse:
+    log.error("the database did not answer: %s", error.orig)
+    return _problem(
+        503,
+        "database",
+        f"the database did not answer ({error.orig}); try again",
+        headers={"Retry-After": "1"},
+    )
+
+
+async def _fault(_: Request, error: Any) -> JSONResponse:
+    return _problem(500, "fault", "a fault of the server; its log says more")

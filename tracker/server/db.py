@@ -1,0 +1,110 @@
+"""Where the rows are, and who may change them when.
+
+SQLite allows one writer at a time, and a second one that meets it may wait for nothing and fail. So there is one
+process (`claim` takes the folder), in it one writer (`write` queues behind a lock) and any number of readers, whom WAL
+mode lets read on while somebody writes. A block of `read` or `write` is one transaction on one connection:
+
+    with db.write() as session: ...     # commits at the end, rolls back when an exception leaves the block
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.orm import Session
+
+# The thread pool that runs the routes has 40 threads; with a connection for each, nobody waits for one.
+CONNECTIONS = 40
+
+
+class FolderBusy(Exception):
+    """Another server has the folder. `address` is where it listens, if it has said so."""
+
+    def __init__(self, folder: Path, address: str) -> None:
+        super().__init__(f"another tracker has the folder {folder}" + (f" and listens at {address}" if address else ""))
+        self.address = address
+
+
+class Claim:
+    """The folder is ours until `release` or the end of the process, however it ends (the lock is the kernel's)."""
+
+    def __init__(self, folder: Path) -> None:
+        """Makes the folder. Raises FolderBusy, or OSError where it cannot be written."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._fd = os.open(folder / "serve.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            address = os.read(self._fd, 200).decode()
+            os.close(self._fd)
+            raise FolderBusy(folder, address) from None
+        os.ftruncate(self._fd, 0)
+
+    def announce(self, address: str) -> None:
+        """Where we listen, for whoever finds the folder busy."""
+        os.pwrite(self._fd, address.encode(), 0)
+
+    def release(self) -> None:
+        """Gives the folder back."""
+        os.ftruncate(self._fd, 0)
+        os.close(self._fd)
+
+
+class Database:
+    """One SQLite file."""
+
+    def __init__(self, file: Path) -> None:
+        self.engine = create_engine(f"sqlite:///{file}", pool_size=CONNECTIONS, max_overflow=1)
+        self._writing = threading.Lock()
+        event.listen(self.engine, "connect", _settle)
+        event.listen(self.engine, "begin", _begin)
+        self._writer: Engine = self.engine.execution_options(begin="BEGIN IMMEDIATE")
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """One consistent view; never waits for a writer."""
+        with Session(self.engine) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """One transaction, after those of all who asked before."""
+        with self._writing, Session(self._writer, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def migrate(self) -> None:
+        """Brings the tables to this version, whichever they are from."""
+        config = Config(attributes={"engine": self._writer})
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        with self._writing:
+            command.upgrade(config, "head")
+
+    def close(self) -> None:
+        """Closes every connection."""
+        self.engine.dispose()
+
+
+def _settle(connection: Any, _: Any) -> None:
+    """A new connection. The driver must not begin transactions on its own: `_begin` says which kind it is to be."""
+    connection.isolation_level = None
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = NORMAL",  # survives a crash of the process; the last moments before a power cut may be lost
+        "foreign_keys = ON",
+        "busy_timeout = 5000",  # ms; another program may have the file open, a backup for instance
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    """A writer takes the write lock at once: a transaction that reads first and then wants to write may be refused."""
+    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))

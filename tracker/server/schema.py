@@ -1,0 +1,143 @@
+"""The tables.
+
+    experiments ──< runs ──< metrics ──< points
+
+A **metric** is one curve: one run, one key. It has a row of its own so that a point need not repeat the run and the
+key, and so that the newest value of each curve has a place.
+A **point** is (metric, step) -> value. That primary key keeps each curve sorted by step, and makes a repeated point
+an update instead of a duplicate: every retry is harmless.
+
+Times are milliseconds since 1970, UTC. A value of NULL is a NaN that was logged: SQLite has no NaN, and in PostgreSQL
+NaN would win every max().
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from tracker.values import MAX_KEY, MAX_NAME, Status
+
+# Only INTEGER PRIMARY KEY is SQLite's own row number; a BIGINT one would be a second index.
+_Int = BigInteger().with_variant(Integer(), "sqlite")
+_Json = JSON().with_variant(JSONB(), "postgresql")
+
+Id = Annotated[int, mapped_column(_Int, primary_key=True)]
+Ms = Annotated[int, mapped_column(BigInteger)]
+Name = Annotated[str, mapped_column(String(MAX_NAME))]
+Settings = Annotated[dict[str, Any], mapped_column(_Json, default=dict)]
+
+
+class Base(DeclarativeBase):
+    """All tables; `Base.metadata` is what the migrations must lead to."""
+
+
+class Experiment(Base):
+    """Runs that answer one question and are compared with each other."""
+
+    __tablename__ = "experiments"
+
+    id: Mapped[Id]
+    name: Mapped[Name] = mapped_column(unique=True)
+    owner: Mapped[Name] = mapped_column(default="")
+    description: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[Ms]
+
+
+class Run(Base):
+    """One training, however often it was interrupted and resumed."""
+
+    __tablename__ = "runs"
+
+    id: Mapped[Id]
+    experiment_id: Mapped[int] = mapped_column(_Int, ForeignKey("experiments.id", ondelete="CASCADE"))
+    external_id: Mapped[str] = mapped_column(String(128))
+    name: Mapped[Name]
+    status: Mapped[str] = mapped_column(String(16))
+    params: Mapped[Settings]
+    tags: Mapped[Settings]
+    attempt: Mapped[str | None] = mapped_column(String(128))  # the process that runs it now
+    restarts: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[Ms]
+    started_at: Mapped[Ms | None]
+    heartbeat_at: Mapped[Ms | None]  # the server's clock, at the last batch
+    finished_at: Mapped[Ms | None]
+    last_logged_at: Mapped[Ms | None]  # the client's clock, of its newest point: a resumed client goes on from here
+    fence_step: Mapped[Ms | None]  # a rewind: points after this step ...
+    fence_at: Mapped[Ms | None]  # ... that were logged before this time are no longer accepted
+
+    __table_args__ = (
+        UniqueConstraint("experiment_id", "external_id", name="runs_external_id"),
+        CheckConstraint(f"status IN ({', '.join(repr(s.value) for s in Status)})", name="runs_status"),
+        # The newest runs of one experiment: seek the experiment, read backwards, stop.
+        Index("runs_by_experiment", "experiment_id", "id"),
+        # Which running runs have gone silent: only the few that run are in it.
+        Index(
+            "runs_alive",
+            "heartbeat_at",
+            sqlite_where=text("status = 'running'"),
+            postgresql_where=text("status = 'running'"),
+        ),
+    )
+
+
+class Metric(Base):
+    """One curve of one run, with a copy of its newest point so that a page of runs reads no points at all."""
+
+    __tablename__ = "metrics"
+
+    id: Mapped[Id]
+    run_id: Mapped[int] = mapped_column(_Int, ForeignKey("runs.id", ondelete="CASCADE"))
+    key: Mapped[str] = mapped_column(String(MAX_KEY))
+    version: Mapped[int] = mapped_column(_Int, default=0)  # rises, per run, with every batch that touched the curve
+    last_step: Mapped[Ms | None]
+    last_value: Mapped[float | None] = mapped_column(Double)
+    last_at: Mapped[Ms | None]
+    count: Mapped[Ms | None]  # with min and max: sealed when the run ends, NULL while they could still change
+    min: Mapped[float | None] = mapped_column(Double)
+    max: Mapped[float | None] = mapped_column(Double)
+
+    __table_args__ = (UniqueConstraint("run_id", "key", name="metrics_key"),)
+
+
+class Point(Base):
+    """One value at one step of one curve."""
+
+    __tablename__ = "points"
+
+    metric_id: Mapped[int] = mapped_column(_Int, ForeignKey("metrics.id", ondelete="CASCADE"), primary_key=True)
+    step: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    value: Mapped[float | None] = mapped_column(Double)
+    logged_at: Mapped[Ms]
+
+    # WITHOUT ROWID: the primary key *is* the table, not a second copy of it.
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
+class ApiKey(Base):
+    """Who may call. Only a hash is kept, so that a stolen database opens no door."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[Id]
+    name: Mapped[Name]
+    owner: Mapped[Name]
+    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    scope: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[Ms]
+    revoked_at: Mapped[Ms | None]

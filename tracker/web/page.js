@@ -1,0 +1,69 @@
+// A plain page: every experiment, its newest runs, and the newest value of each curve; read again every two seconds.
+// Whatever comes from the server is set as text, never as HTML: the name of a run may be anybody's.
+
+const INTERVAL = 2000; // ms
+const state = document.querySelector("#state");
+const main = document.querySelector("#experiments");
+
+function element(tag, { text = "", className = "" } = {}, ...children) {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  node.append(text, ...children);
+  return node;
+}
+
+async function get(path) {
+  const response = await fetch(path, { headers: { Accept: "application/json" } });
+  const body = await response.json();
+  if (!response.ok) throw new Error(body.detail);
+  return body;
+}
+
+const number = (value) => (typeof value === "number" ? Number(value.toPrecision(4)).toString() : value);
+
+function table(runs) {
+  const keys = [...new Set(runs.flatMap((run) => Object.keys(run.latest)))].sort();
+  const params = [...new Set(runs.flatMap((run) => Object.keys(run.params)))].sort();
+  const cell = (text, className = "") => element("td", { text, className });
+  const heads = [["run"], ["status"], ...params.map((p) => [p]), ["step", "number"], ...keys.map((k) => [k, "number"])];
+  const rows = runs.map((run) => {
+    const steps = Object.values(run.latest).map((point) => point.step);
+    return element("tr", {},
+      cell(run.name),
+      cell(run.status, run.status),
+      ...params.map((p) => cell(p in run.params ? JSON.stringify(run.params[p]) : "")),
+      cell(steps.length ? String(Math.max(...steps)) : "", "number"),
+      ...keys.map((k) => cell(k in run.latest ? number(run.latest[k].value) : "", "number")));
+  });
+  const head = element("tr", {}, ...heads.map(([text, className]) => {
+    const th = element("th", { text, className });
+    th.scope = "col";
+    return th;
+  }));
+  return element("div", { className: "scroll" },
+    element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows)));
+}
+
+function section({ name, description, runs }) {
+  const parts = [element("h2", { text: name })];
+  if (description) parts.push(element("p", { text: description, className: "faint" }));
+  parts.push(runs.items.length ? table(runs.items) : element("p", { text: "No run yet.", className: "faint" }));
+  if (runs.next) parts.push(element("p", { text: `The newest ${runs.items.length} runs.`, className: "faint" }));
+  return element("section", {}, ...parts);
+}
+
+async function refresh() {
+  try {
+    const { items } = await get("/experiments?limit=20");
+    const experiments = await Promise.all(items.map(({ id }) => get(`/experiments/${id}`)));
+    main.replaceChildren(...experiments.map(section));
+    state.textContent = items.length ? "" : "No experiment yet. Train three runs: tracker demo";
+    state.className = "";
+  } catch (error) {
+    state.textContent = `The tracker does not answer (${error.message}). Trying again.`;
+    state.className = "bad";
+  }
+  setTimeout(refresh, INTERVAL);
+}
+
+refresh();
