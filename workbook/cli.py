@@ -1,2 +1,105 @@
-def main():
-    print("hi")
+"""The command `workbook`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from .check import State
+from .judge import NotJudged, find, is_exercise_notebook, judge_notebook
+from .source import ROOT, SourceError, source_with, sources
+
+
+class Mistake(Exception):
+    """Something that the user can mend; its text says how."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; the exit code of the process."""
+    parser = argparse.ArgumentParser(prog="workbook", description="The workbook's commands.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    check = commands.add_parser("check", help="judge your answers: all, one exercise (d1.b3.e3), or a notebook's")
+    check.add_argument("targets", nargs="*", metavar="ID|NOTEBOOK", help="nothing: every exercise there is")
+    check.set_defaults(run=_check)
+
+    study = commands.add_parser("study", help="start the tracker and JupyterLab, until Ctrl-C")
+    study.add_argument("--no-browser", action="store_true", help="only print the addresses")
+    study.set_defaults(run=_study)
+
+    build = commands.add_parser("build", help="build the notebooks from workbook/blocks (for authors)")
+    build.add_argument("--check", action="store_true", help="only say which notebooks are not what their source says")
+    build.add_argument("--strict", action="store_true", help="with --check: a notebook with answers counts as changed")
+    build.set_defaults(run=_build)
+
+    options = parser.parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except (Mistake, SourceError, NotJudged) as mistake:
+        print(f"workbook: {mistake}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _build(options: argparse.Namespace) -> int:
+    from .build import build
+
+    stale = 0
+    for built in build(check=options.check, strict=options.strict):
+        path = built.path.relative_to(ROOT)
+        if built.outcome == "stale":
+            stale += 1
+            print(f"{path} is not what its source says: make build")
+        elif built.outcome == "kept":
+            print(f"{path} kept: it holds answers")
+        elif built.outcome == "written":
+            print(f"{path} written")
+    return 1 if stale else 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    """Exit code 0 when all that was asked for is solved."""
+    counts = Counter[State]()
+    for path, wanted in _targets(options.targets):
+        for verdict in judge_notebook(path, wanted):
+            counts[verdict.state] += 1
+            first, *rest = str(verdict).splitlines()
+            print("\n".join([_coloured(first, verdict.state), *(f"    {line}" for line in rest)]), flush=True)
+    if counts.total() > 1:
+        print(", ".join(f"{counts[state]} {state}" for state in reversed(State) if counts[state]))
+    return 0 if counts.total() == counts[State.SOLVED] else 1
+
+
+def _targets(named: Sequence[str]) -> Iterator[tuple[Path, set[str] | None]]:
+    """Each notebook to be judged, with the exercises that are asked for (None: all of them)."""
+    if not named:
+        for source in sources():
+            yield find(source), None
+    for name in named:
+        if named_source := source_with(name):
+            yield find(named_source), {name}
+        elif name.endswith(".ipynb") and is_exercise_notebook(Path(name)):
+            yield Path(name), None
+        elif Path(name).exists():
+            raise Mistake(f"{name} is no exercise notebook")
+        else:
+            known = ", ".join(exercise for source in sources() for exercise in source.exercises)
+            raise Mistake(f"there is no exercise and no notebook {name!r}; the exercises are {known}")
+
+
+def _coloured(text: str, state: State) -> str:
+    colour = {State.SOLVED: 32, State.WRONG: 31, State.NOT_ATTEMPTED: 90}[state]
+    return f"\x1b[{colour}m{text}\x1b[0m" if sys.stdout.isatty() else text
+
+
+def _study(options: argparse.Namespace) -> int:
+    from .study import StudyError, study
+
+    try:
+        return study(browser=not options.no_browser)
+    except StudyError as error:
+        raise Mistake(str(error)) from None

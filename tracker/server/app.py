@@ -19,7 +19,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException as StarletteHTTPException
-from starlette.types import Scope
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tracker import __version__
 from tracker.values import MAX_BODY
@@ -57,7 +57,6 @@ def create_app(settings: Settings) -> FastAPI:
         title="tracker",
         version=__version__,
         lifespan=lifespan,
-        max_body_size=MAX_BODY,
         dependencies=[Depends(known_host)],
         docs_url=None,  # both of FastAPI's pages load their scripts from somebody else's server
         redoc_url=None,
@@ -69,6 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
             Exception: _fault,
         },
     )
+    app.add_middleware(_BodyLimit)
     app.include_router(router)
     app.mount("/ui", _Pages(directory=WEB, html=True))
 
@@ -78,6 +78,29 @@ def create_app(settings: Settings) -> FastAPI:
 
     _describe_problem(app)
     return app
+
+
+class _BodyLimit:
+    """Refuses a body over MAX_BODY bytes. What is too much is read and dropped, up to a point: most clients look at
+    the answer only after they have sent everything. (FastAPI's own `max_body_size` answers in plain text.)"""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        size = 0
+
+        async def limited() -> Message:
+            nonlocal size
+            while True:
+                message = await receive()
+                size += len(message.get("body", b""))
+                if size <= MAX_BODY:
+                    return message
+                if not message.get("more_body") or size > 8 * MAX_BODY:
+                    raise HTTPException(413)
+
+        await self._app(scope, limited, send)
 
 
 class _Pages(StaticFiles):
@@ -106,13 +129,8 @@ def _describe_problem(app: FastAPI) -> None:
 def _problem(
     status: int, kind: str, detail: str, *, errors: list[dict[str, str]] | None = None, headers: Any = None
 ) -> JSONResponse:
-    problem = wire.Problem(
-        type=f"urn:tracker:{kind}",
-        title=HTTPStatus(status).phrase,
-        status=status,
-        detail=detail,
-        errors=errors,
-    )
+    title = kind.replace("-", " ").capitalize()
+    problem = wire.Problem(type=f"urn:tracker:{kind}", title=title, status=status, detail=detail, errors=errors)
     return JSONResponse(problem.model_dump(exclude_none=True), status, headers, media_type="application/problem+json")
 
 
@@ -122,17 +140,18 @@ async def _refusal(_: Request, refusal: Any) -> JSONResponse:
 
 async def _invalid(_: Request, error: Any) -> JSONResponse:
     errors = wire.in_sentences(error.errors())
-    return _problem(422, "invalid", "; ".join(f"{e['at']}: {e['says']}" for e in errors), errors=errors)
+    detail = "; ".join(e["says"] if e["at"] == "body" else f"{e['at']}: {e['says']}" for e in errors)
+    return _problem(422, "invalid", detail, errors=errors)
 
 
 async def _http_error(request: Request, error: Any) -> JSONResponse:
-    details = {
-        404: f"there is nothing at {request.url.path}",
-        405: f"{request.method} is not possible here",
-        413: f"a request has at most {MAX_BODY} bytes: send it in parts",
+    known = {
+        404: ("not-found", f"there is nothing at {request.url.path}"),
+        405: ("method-not-allowed", f"{request.method} is not possible here"),
+        413: ("too-large", f"a request has at most {MAX_BODY} bytes: send it in parts"),
+        421: ("unknown-host", error.detail),
     }
-    detail = details.get(error.status_code, error.detail)
-    kind = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
+    kind, detail = known.get(error.status_code, ("refused", error.detail))
     return _problem(error.status_code, kind, detail, headers=error.headers)
 
 

@@ -1,0 +1,95 @@
+"""A Python kernel of its own, in which cells are run one after the other, each with a time limit.
+
+The kernel dies with this process, and a cell that kills it, hangs in it or waits for input is an ordinary answer here:
+`Kernel.run` says which of these it was.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty
+from types import TracebackType
+from typing import Any, Self
+
+# What a notebook prints must not depend on where it is run.
+ENVIRONMENT = {"PYTHONHASHSEED": "0", "TZ": "UTC", "COLUMNS": "100", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+START_SECONDS = 60.0
+INTERRUPT_SECONDS = 5.0  # for a cell to notice that it was interrupted
+
+
+@dataclass
+class Ran:
+    """What running a cell came to."""
+
+    outputs: list[dict[str, Any]] = field(default_factory=list)  # the content of each iopub message of it
+    error: dict[str, Any] | None = None  # `ename`, `evalue`, `traceback` of the exception that ended it
+    stopped: str | None = None  # why the cell was not left to end by itself
+    fresh: bool = False  # the kernel was given up for it: the next cell runs in a new one
+
+
+class Kernel:
+    """One kernel, from the beginning to the end of a `with` block."""
+
+    def __init__(self, folder: Path, environment: dict[str, str] | None = None) -> None:
+        self._folder = folder
+        self._environment = os.environ | ENVIRONMENT | (environment or {})
+        self._client: Any = None
+        self._manager: Any = None
+
+    def __enter__(self) -> Self:
+        from jupyter_client.manager import KernelManager
+
+        self._manager = KernelManager(kernel_name="python3")
+        self._manager.start_kernel(cwd=str(self._folder), env=self._environment, stderr=subprocess.DEVNULL)
+        self._client = self._manager.blocking_client()
+        self._client.start_channels()
+        self._client.wait_for_ready(timeout=START_SECONDS)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.stop_channels()
+        self._manager.shutdown_kernel(now=True)
+
+    def run(self, source: str, seconds: float) -> Ran:
+        """Runs a cell. One that is not done after `seconds` is interrupted, and if that does not help, killed."""
+        ran = Ran()
+        request = self._client.execute(source, allow_stdin=False)
+        if self._collect(request, ran, seconds):
+            return ran
+        if self._manager.is_alive():
+            ran.stopped = f"it took longer than {seconds:g} seconds: an endless loop?"
+            self._manager.interrupt_kernel()
+            if self._collect(request, ran, INTERRUPT_SECONDS):
+                return ran
+        else:
+            ran.stopped = "it ended Python itself (os._exit, a crash, or out of memory)"
+        self.__exit__(None, None, None)
+        self.__enter__()
+        ran.fresh = True
+        return ran
+
+    def _collect(self, request: str, ran: Ran, seconds: float) -> bool:
+        """Takes the cell's messages; True when it is done, False when the time is up or the kernel is dead."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                message = self._client.get_iopub_msg(timeout=min(0.5, max(0.0, deadline - time.monotonic())))
+            except Empty:
+                if time.monotonic() >= deadline or not self._manager.is_alive():
+                    return False
+                continue
+            if message["parent_header"].get("msg_id") != request:
+                continue
+            content = message["content"]
+            if message["msg_type"] == "error":
+                ran.error = content
+            elif message["msg_type"] in ("display_data", "execute_result", "stream"):
+                ran.outputs.append(content)
+            elif message["msg_type"] == "status" and content["execution_state"] == "idle":
+                return True

@@ -1,0 +1,207 @@
+"""The sources of the workbook: one MyST Markdown file per set of exercises, under `workbook/blocks`.
+
+    blocks/start/exercises.md
+    blocks/day1-python-backend-db/03-database-schema/exercises.md
+
+A file is a title and an introduction, then one part per exercise:
+
+    ## d1.b3.e3 · Where does each run stand?                    its id: day 1, block 3, exercise 3
+    *12 minutes · core · implement (SQL) · needs nothing but Python*
+    text and code cells                                         in the order in which the notebook shows them
+    <details><summary>Hint 1: ...</summary> ... </details>
+    ### Solution                                                from here on, only the solution notebook shows it
+
+The role of a code cell is its option `:role:`.
+
+    setup       support code; also of the notebook as a whole, before the first exercise
+    answer      what the candidate begins with: the stub
+    check       the `with check("d1.b3.e3"):` block
+    scratch     for trying things out: only in the exercise notebook, and never judged
+    wrong       a plausible wrong answer, with its `:name:` and what it must be told (`:says:`); in no notebook
+    right       another right answer, with its `:name:`; in no notebook
+    solution    the reference answer
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BLOCKS = Path(__file__).resolve().parent / "blocks"
+
+ID = r"d\d\.b\d\.e\d+"
+_HEADING = re.compile(rf"## ({ID}) · (.+)")
+_HEADER = re.compile(r"\*(\d+) minutes · (core|extra) · (.+?) · needs (.+?)\*")
+
+
+class SourceError(Exception):
+    """A source that does not keep to the form; the text says where and what to write."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a notebook. `exercise` is None for what belongs to the notebook as a whole."""
+
+    role: str  # text, setup, answer, check or scratch
+    source: str
+    exercise: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Variant:
+    """An answer that somebody might give. A wrong one is told `says`; a right one has none."""
+
+    name: str
+    source: str
+    says: str | None = None
+
+
+@dataclass
+class Exercise:
+    """One task, and everything that is known about it."""
+
+    id: str
+    title: str
+    minutes: int
+    weight: str  # core or extra
+    kind: str
+    needs: str
+    stub: str = ""
+    solution: str = ""
+    variants: list[Variant] = field(default_factory=list)
+
+
+@dataclass
+class Source:
+    """One source file. `cells` is the exercise notebook, `explained` what only the solution shows, per exercise."""
+
+    path: Path  # relative to the repository
+    title: str
+    cells: list[Cell] = field(default_factory=list)
+    explained: dict[str, list[str]] = field(default_factory=dict)
+    exercises: dict[str, Exercise] = field(default_factory=dict)
+
+    @property
+    def notebooks(self) -> tuple[Path, Path]:
+        """The exercise notebook and the solution notebook, relative to the repository."""
+        block = self.path.parent.relative_to("workbook/blocks")
+        if block == Path("start"):
+            return Path("notebooks/start.ipynb"), Path("solutions/start-solutions.ipynb")
+        return (
+            Path(f"exercises/{block}-exercises.ipynb"),
+            Path(f"solutions/{block}-solutions.ipynb"),
+        )
+
+
+@cache
+def sources() -> tuple[Source, ...]:
+    """Every source, in the order of the days. Raises SourceError."""
+    files = sorted(BLOCKS.glob("**/exercises.md"), key=lambda file: (file.parent.name != "start", file))
+    return tuple(read(file) for file in files)
+
+
+def source_with(exercise: str) -> Source | None:
+    """The source that holds this exercise."""
+    return next((source for source in sources() if exercise in source.exercises), None)
+
+
+def read(file: Path) -> Source:
+    """One source file, taken apart. Raises SourceError."""
+    path = file.resolve()
+    source = Source(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path, title="")
+    current: Exercise | None = None
+    solved = False
+    for options, text in cells(file.read_text()):
+        if options is not None:
+            _add_code(source, current, options, text, file)
+            continue
+        # A heading begins a cell of its own, wherever it stands.
+        for part in re.split(r"^(?=## |### Solution$)", text, flags=re.MULTILINE):
+            if part.startswith("## "):
+                current, solved = _exercise(part, file), False
+                if current:
+                    source.exercises[current.id] = current
+                    source.explained[current.id] = []
+            elif part.startswith("### Solution"):
+                solved = True
+            if not part.strip():
+                continue
+            if current and solved:
+                source.explained[current.id].append(part.strip())
+            else:
+                source.cells.append(Cell("text", part.strip(), current.id if current else None))
+    title = re.match(r"# (.+)", source.cells[0].source) if source.cells else None
+    if not title:
+        raise SourceError(f"{file}: begin with a title, '# ...'")
+    source.title = title[1]
+    for exercise in source.exercises.values():
+        roles = [c.role for c in source.cells if c.exercise == exercise.id]
+        if roles.count("answer") != 1 or roles.count("check") != 1 or not exercise.solution:
+            raise SourceError(f"{file}: {exercise.id} has one cell each of the roles answer, check and solution")
+    return source
+
+
+def _exercise(text: str, file: Path) -> Exercise | None:
+    """The exercise that begins with this heading; None for another heading of the notebook."""
+    heading, header = _HEADING.match(text), _HEADER.search(text)
+    if not heading and re.match(r"## d\d", text):
+        raise SourceError(f"{file}: write an exercise's heading as '## d1.b3.e3 · Title', not {text[:60]!r}")
+    if not heading:
+        return None
+    if not header:
+        raise SourceError(
+            f"{file}: after its heading, {heading[1]} says '*12 minutes · core · implement (SQL) · needs ...*'"
+        )
+    return Exercise(heading[1], heading[2].strip(), int(header[1]), header[2], header[3], header[4])
+
+
+def _add_code(source: Source, current: Exercise | None, options: dict[str, str], text: str, file: Path) -> None:
+    role, name, says = options.get("role"), options.get("name"), options.get("says")
+    if role in ("setup", "scratch", "answer", "check") and (current or role in ("setup", "scratch")):
+        tags = tuple(re.findall(r"[\w-]+", options.get("tags", "")))
+        source.cells.append(Cell(role, text, current.id if current else None, tags))
+        if current and role == "answer":
+            current.stub = text
+    elif current and role in ("wrong", "right") and name and (says is not None) == (role == "wrong"):
+        current.variants.append(Variant(name, text, says))
+    elif current and role == "solution":
+        current.solution = text
+    else:
+        raise SourceError(
+            f"{file}: a code cell of the role {role!r} cannot stand here, or lacks a :name: or :says:\n{text[:200]}"
+        )
+
+
+_FENCE = re.compile(
+    r"^```\{code-cell\}[^\n]*\n"  # ```{code-cell} ipython3
+    r"((?::[\w-]+:[^\n]*\n)*)"  # :role: answer
+    r"(.*?)"
+    r"^```$\n?",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def cells(text: str) -> Iterator[tuple[dict[str, str] | None, str]]:
+    """The cells of a MyST text, in order: (options, source) of a code cell, (None, source) of a Markdown cell.
+
+    This is the part of MyST that the sources use; a test holds it against jupytext, which takes over a second to load.
+    """
+    text = re.sub(r"\A---\n.*?^---$\n", "", text, flags=re.MULTILINE | re.DOTALL)
+    end = 0
+    for fence in _FENCE.finditer(text):
+        yield from _markdown(text[end : fence.start()])
+        options = dict(re.findall(r"^:([\w-]+): *(.*?) *$", fence[1], flags=re.MULTILINE))
+        yield options, fence[2].strip("\n")
+        end = fence.end()
+    yield from _markdown(text[end:])
+
+
+def _markdown(text: str) -> Iterator[tuple[None, str]]:
+    for part in re.split(r"^\+\+\+$", text, flags=re.MULTILINE):
+        if part.strip():
+            yield None, part.strip()

@@ -1,0 +1,154 @@
+"""`make study`: the tracker, three trained runs to look at, and JupyterLab, all of which end together.
+
+.tracker/           what this checkout keeps, ignored by git: the tracker's database, spools, and these logs
+.tracker/tracker.log  jupyter.log  demo.log
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import signal
+import subprocess
+import sys
+import time
+import webbrowser
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+from tracker.client.http import Api, Refused, Unanswered
+
+from .source import ROOT
+
+FOLDER = ROOT / ".tracker"
+START_SECONDS = 60.0  # the first start compiles every package
+STOP_SECONDS = 10.0
+LAB = "/lab/tree/notebooks/start.ipynb"
+
+
+class StudyError(Exception):
+    """Something could not be started; the text says what it said."""
+
+
+def study(*, browser: bool) -> int:
+    """Starts everything, prints the addresses, and waits for Ctrl-C. Raises StudyError."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    try:
+        with ExitStack() as running:
+            print("Starting the tracker and JupyterLab ...", flush=True)
+            token = secrets.token_hex(16)
+            url, processes = _tracker(running)
+            lab = running.enter_context(_process("jupyter", _jupyter(), {"TRACKER_URL": url, "JUPYTER_TOKEN": token}))
+            processes.append(lab)
+            _demo(running, url)
+            port = _wait_for(lab, "jupyter", re.compile(r"http://127\.0\.0\.1:(\d+)/"))
+            workbook = f"http://127.0.0.1:{port}{LAB}?token={token}"
+            print(f"\n  workbook   {workbook}\n  dashboard  {url}/ui/\n\nCtrl-C ends both.", flush=True)
+            if browser and _has_browser():
+                webbrowser.open(workbook)
+            while all(process.poll() is None for process in processes):
+                time.sleep(0.5)
+        print("One of them has ended by itself; the other was ended too. The logs are in .tracker", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("\nEnded. Your answers are in exercises/, what was tracked is in .tracker/")
+        return 0
+    return 1
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _tracker(running: ExitStack) -> tuple[str, list[subprocess.Popen[bytes]]]:
+    """The address of this checkout's tracker, and its process unless another `make study` has it running already."""
+    server = running.enter_context(_process("tracker", [sys.executable, "-m", "tracker", "serve"]))
+    try:
+        return _wait_for(server, "tracker", re.compile(r"tracker: (http://[^/]+)/ui/")), [server]
+    except StudyError:
+        lock = FOLDER / "serve.lock"
+        url = lock.read_text() if lock.exists() else ""
+        if not url or not _answers(url):
+            raise
+        print(f"The tracker of this checkout runs already, at {url}")
+        return url, []
+
+
+def _jupyter() -> list[str]:
+    return [
+        *(sys.executable, "-m", "jupyter", "lab", "--no-browser", f"--ServerApp.root_dir={ROOT}"),
+        "--ServerApp.ip=127.0.0.1",
+        # JupyterLab would ask a server on the internet for news and for newer versions of itself.
+        "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        "--LabApp.extension_manager=readonly",
+        *(["--allow-root"] if os.geteuid() == 0 else []),
+    ]
+
+
+def _demo(running: ExitStack, url: str) -> None:
+    """Trains the three runs of the demo in the background, unless they are there."""
+    experiments = Api(url).request("GET", "/experiments?name=digits")["items"]
+    if not (experiments and experiments[0]["run_count"]):
+        print("Training three small networks in the background ...", flush=True)
+        running.enter_context(_process("demo", [sys.executable, "-m", "tracker", "demo"], {"TRACKER_URL": url}))
+
+
+@contextmanager
+def _process(
+    name: str, command: list[str], environment: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A child process, ended at the end of the block; what it prints is in .tracker/NAME.log."""
+    FOLDER.mkdir(exist_ok=True)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    with (FOLDER / f"{name}.log").open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=os.environ | {"PATH": path, "TRACKER_DIR": str(FOLDER)} | (environment or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C in the terminal is for us, and we end them in order
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_for(process: subprocess.Popen[bytes], name: str, pattern: re.Pattern[str]) -> str:
+    """What the process's log says at the pattern's group. Raises StudyError when it ends or stays silent."""
+    log = FOLDER / f"{name}.log"
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        ended = process.poll() is not None
+        found = pattern.search(log.read_text(errors="replace"))
+        if found:
+            return found[1]
+        if ended:
+            break
+        time.sleep(0.05)
+    last = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+    raise StudyError(f"{name} did not start; its log ({log}) ends with:\n{last}")
+
+
+def _answers(url: str) -> bool:
+    try:
+        Api(url, timeout=2).request("GET", "/healthz")
+    except (Unanswered, Refused, ValueError):
+        return False
+    return True
+
+
+def _has_browser() -> bool:
+    """A screen to show one on; `webbrowser` would else start a text browser in this terminal."""
+    return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
