@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,11 +20,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NoReturn
 
+from tracker.cli import PORT, PORTS
 from tracker.client.http import Api, Refused, Unanswered
 
 from .source import ROOT
 
 FOLDER = ROOT / ".tracker"
+CONFIG = Path(__file__).parent / "jupyter"
 START_SECONDS = 60.0  # the first start compiles every package
 STOP_SECONDS = 10.0
 LAB = "/lab/tree/notebooks/start.ipynb"
@@ -41,16 +44,18 @@ def study(*, browser: bool) -> int:
         with ExitStack() as running:
             print("Starting the tracker and JupyterLab ...", flush=True)
             token = secrets.token_hex(16)
-            url, processes = _tracker(running)
-            lab = running.enter_context(_process("jupyter", _jupyter(), {"TRACKER_URL": url, "JUPYTER_TOKEN": token}))
-            processes.append(lab)
+            url, server = _tracker(running)
+            environment = {"TRACKER_URL": url, "JUPYTER_TOKEN": token, "JUPYTER_CONFIG_PATH": str(CONFIG)}
+            lab = running.enter_context(_process("jupyter", _jupyter(), environment))
+            if server:
+                _wait_for(server, "tracker", re.compile(r"tracker: (http://[^/]+)/ui/"))
             _demo(running, url)
             port = _wait_for(lab, "jupyter", re.compile(r"http://127\.0\.0\.1:(\d+)/"))
             workbook = f"http://127.0.0.1:{port}{LAB}?token={token}"
             print(f"\n  workbook   {workbook}\n  dashboard  {url}/ui/\n\nCtrl-C ends both.", flush=True)
             if browser and _has_browser():
                 webbrowser.open(workbook)
-            while all(process.poll() is None for process in processes):
+            while lab.poll() is None and (server is None or server.poll() is None):
                 time.sleep(0.5)
         print("One of them has ended by itself; the other was ended too. The logs are in .tracker", file=sys.stderr)
     except KeyboardInterrupt:
@@ -63,25 +68,41 @@ def _interrupt(number: int, frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _tracker(running: ExitStack) -> tuple[str, list[subprocess.Popen[bytes]]]:
-    """The address of this checkout's tracker, and its process unless another `make study` has it running already."""
-    server = running.enter_context(_process("tracker", [sys.executable, "-m", "tracker", "serve"]))
-    try:
-        return _wait_for(server, "tracker", re.compile(r"tracker: (http://[^/]+)/ui/")), [server]
-    except StudyError:
-        lock = FOLDER / "serve.lock"
-        url = lock.read_text() if lock.exists() else ""
-        if not url or not _answers(url):
-            raise
+def _tracker(running: ExitStack) -> tuple[str, subprocess.Popen[bytes] | None]:
+    """The address of this checkout's tracker, and its process unless another `make study` has it running already.
+
+    The address is settled before the tracker has started, so that JupyterLab can start beside it.
+    """
+    lock = FOLDER / "serve.lock"
+    url = lock.read_text() if lock.exists() else ""
+    if url and _answers(url):
         print(f"The tracker of this checkout runs already, at {url}")
-        return url, []
+        return url, None
+    port = _free_port()
+    command = [sys.executable, "-m", "tracker", "serve", "--port", str(port)]
+    return f"http://127.0.0.1:{port}", running.enter_context(_process("tracker", command))
+
+
+def _free_port() -> int:
+    for port in range(PORT, PORT + PORTS):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            if port != PORT:
+                print(f"Port {PORT} is busy, so the tracker gets {port}")
+            return port
+    raise StudyError(f"no port from {PORT} to {PORT + PORTS - 1} is free for the tracker")
 
 
 def _jupyter() -> list[str]:
     return [
         *(sys.executable, "-m", "jupyter", "lab", "--no-browser", f"--ServerApp.root_dir={ROOT}"),
         "--ServerApp.ip=127.0.0.1",
-        # JupyterLab would ask a server on the internet for news and for newer versions of itself.
+        # JupyterLab would ask a server on the internet for news and for newer versions of itself. It also asks the
+        # reader whether it may: workbook/jupyter/labconfig answers that.
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.extension_manager=readonly",

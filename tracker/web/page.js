@@ -21,27 +21,40 @@ async function get(path) {
 
 const number = (value) => (typeof value === "number" ? Number(value.toPrecision(4)).toString() : value);
 
-function table(runs) {
-  const keys = [...new Set(runs.flatMap((run) => Object.keys(run.latest)))].sort();
+// The params in which the runs differ; of a single run, all.
+function tellingParams(runs) {
   const params = [...new Set(runs.flatMap((run) => Object.keys(run.params)))].sort();
+  const differs = (p) => new Set(runs.map((run) => JSON.stringify(run.params[p]))).size > 1;
+  return runs.length > 1 ? params.filter(differs) : params;
+}
+
+function table(runs) {
+  const params = tellingParams(runs);
+  const keys = [...new Set(runs.flatMap((run) => Object.keys(run.latest)))].sort();
   const cell = (text, className = "") => element("td", { text, className });
-  const heads = [["run"], ["status"], ...params.map((p) => [p]), ["step", "number"], ...keys.map((k) => [k, "number"])];
   const rows = runs.map((run) => {
     const steps = Object.values(run.latest).map((point) => point.step);
     return element("tr", {},
       cell(run.name),
       cell(run.status, run.status),
-      ...params.map((p) => cell(p in run.params ? JSON.stringify(run.params[p]) : "")),
+      ...params.map((p) => cell(p in run.params ? JSON.stringify(run.params[p]) : "", "number")),
       cell(steps.length ? String(Math.max(...steps)) : "", "number"),
       ...keys.map((k) => cell(k in run.latest ? number(run.latest[k].value) : "", "number")));
   });
-  const head = element("tr", {}, ...heads.map(([text, className]) => {
+  const head = (text, className, span = 1) => {
     const th = element("th", { text, className });
-    th.scope = "col";
+    th.scope = span > 1 ? "colgroup" : "col";
+    th.colSpan = span;
     return th;
-  }));
+  };
+  const groups = [head("", "", 2)];
+  if (params.length) groups.push(head("params", "number", params.length));
+  groups.push(head("newest values", "number", 1 + keys.length));
+  const names = [head("run"), head("status"), ...[...params, "step", ...keys].map((name) => head(name, "number"))];
   return element("div", { className: "scroll" },
-    element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows)));
+    element("table", {},
+      element("thead", {}, element("tr", { className: "groups" }, ...groups), element("tr", {}, ...names)),
+      element("tbody", {}, ...rows)));
 }
 
 function section({ name, description, runs }) {
