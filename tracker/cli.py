@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         options.run(options)
-    except (Mistake, Refused, Unanswered, ValueError) as mistake:
+    except Unanswered as unanswered:
+        print(f"tracker: {unanswered}: start a tracker with `tracker serve`, or name yours with --url", file=sys.stderr)
+        return 1
+    except (Mistake, Refused, ValueError) as mistake:
         print(f"tracker: {mistake}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -75,10 +80,12 @@ def _serve(options: argparse.Namespace) -> None:
     try:
         import uvicorn
         from alembic.util import CommandError
+        from sqlalchemy.exc import DatabaseError
 
         from .server.app import create_app
+        from .server.claim import Claim, FolderBusy
         from .server.config import Settings
-        from .server.db import Claim, FolderBusy
+        from .server.db import Database
     except ModuleNotFoundError as missing:
         raise Mistake(f"the server needs {missing.name}: pip install 'tracker-workbook[server]'") from None
 
@@ -91,21 +98,33 @@ def _serve(options: argparse.Namespace) -> None:
         raise Mistake(
             f"the folder {settings.folder} cannot be written ({error.strerror}): name another with --dir"
         ) from None
+    database = Database(settings.folder / "tracker.db")
     try:
+        database.migrate()
         listener = _listen(options.host, options.port)
         port = listener.getsockname()[1]
         address = f"http://{options.host}:{port}"
         if options.port is None and port != PORT:
             print(f"tracker: port {PORT} is busy, so this one has {port}")
-        claim.announce(address)
-        print(f"tracker: {address}/ui/  (data in {settings.folder}; Ctrl-C ends it)", flush=True)
-        config = uvicorn.Config(
-            create_app(settings), log_level="warning", access_log=False, timeout_graceful_shutdown=5
-        )
-        uvicorn.Server(config).run([listener])
+
+        class Server(uvicorn.Server):
+            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                await super().startup(sockets)
+                claim.announce(address)
+                print(f"tracker: {address}/ui/  (data in {settings.folder}; Ctrl-C ends it)", flush=True)
+
+        app = create_app(settings, database)
+        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
+        # After its own graceful end, uvicorn sends itself the signal that it was sent.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with suppress(KeyboardInterrupt):
+            Server(config).run([listener])
     except CommandError as error:
-        raise Mistake(f"{settings.folder / 'tracker.db'} does not fit this version of the tracker ({error})") from None
+        raise Mistake(f"{database.file} does not fit this version of the tracker ({error})") from None
+    except DatabaseError as error:
+        raise Mistake(f"{database.file} cannot be used ({error.orig}): name another folder with --dir") from None
     finally:
+        database.close()
         claim.release()
 
 
@@ -123,16 +142,13 @@ def _listen(host: str, port: int | None) -> socket.socket:
 
 
 def _demo(options: argparse.Namespace) -> None:
+    url = _url(options)
+    with closing(Api(url)) as api:
+        api.request("GET", "/healthz")
     try:
         from .train import Config
     except ModuleNotFoundError as missing:
         raise Mistake(f"the demo needs {missing.name}: pip install 'tracker-workbook[train]'") from None
-
-    url = _url(options)
-    try:
-        Api(url).request("GET", "/healthz")
-    except Unanswered as error:
-        raise Mistake(f"{error}: start a tracker with `tracker serve`, or name yours with --url") from None
     for name, lr in (("too small", 0.001), ("just right", 0.1), ("too large", 1.0)):
         _train(url, name, Config(lr=lr, epochs=options.epochs))
     print(f"The curves: {url}/ui/")

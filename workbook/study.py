@@ -16,12 +16,13 @@ import sys
 import time
 import webbrowser
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import NoReturn
 
 from tracker.cli import PORT, PORTS
-from tracker.client.http import Api, Refused, Unanswered
+from tracker.client.http import Api
+from tracker.server.claim import Claim, FolderBusy
 
 from .source import ROOT
 
@@ -73,11 +74,13 @@ def _tracker(running: ExitStack) -> tuple[str, subprocess.Popen[bytes] | None]:
 
     The address is settled before the tracker has started, so that JupyterLab can start beside it.
     """
-    lock = FOLDER / "serve.lock"
-    url = lock.read_text() if lock.exists() else ""
-    if url and _answers(url):
-        print(f"The tracker of this checkout runs already, at {url}")
-        return url, None
+    try:
+        Claim(FOLDER).release()
+    except FolderBusy as busy:
+        if not busy.address:
+            raise StudyError(f"{busy}, but does not say where it listens; try again") from None
+        print(f"The tracker of this checkout runs already, at {busy.address}")
+        return busy.address, None
     port = _free_port()
     command = [sys.executable, "-m", "tracker", "serve", "--port", str(port)]
     return f"http://127.0.0.1:{port}", running.enter_context(_process("tracker", command))
@@ -112,7 +115,8 @@ def _jupyter() -> list[str]:
 
 def _demo(running: ExitStack, url: str) -> None:
     """Trains the three runs of the demo in the background, unless they are there."""
-    experiments = Api(url).request("GET", "/experiments?name=digits")["items"]
+    with closing(Api(url)) as api:
+        experiments = api.request("GET", "/experiments?name=digits")["items"]
     if not (experiments and experiments[0]["run_count"]):
         print("Training three small networks in the background ...", flush=True)
         running.enter_context(_process("demo", [sys.executable, "-m", "tracker", "demo"], {"TRACKER_URL": url}))
@@ -160,14 +164,6 @@ def _wait_for(process: subprocess.Popen[bytes], name: str, pattern: re.Pattern[s
         time.sleep(0.05)
     last = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
     raise StudyError(f"{name} did not start; its log ({log}) ends with:\n{last}")
-
-
-def _answers(url: str) -> bool:
-    try:
-        Api(url, timeout=2).request("GET", "/healthz")
-    except (Unanswered, Refused, ValueError):
-        return False
-    return True
 
 
 def _has_browser() -> bool:

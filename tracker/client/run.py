@@ -177,10 +177,10 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
+        if error is None or (isinstance(error, SystemExit) and not error.code):
             self.finish()
         else:
-            self.finish(Status.KILLED if issubclass(kind, KeyboardInterrupt) else Status.FAILED)
+            self.finish(Status.KILLED if isinstance(error, KeyboardInterrupt) else Status.FAILED)
 
     def _line(self, metrics: Mapping[str, float], step: int | None) -> bytes:
         """The spool's line. Written by hand: json.dumps would cost more than all the rest of `log`."""

@@ -7,8 +7,6 @@ request -> size limit -> host check -> route (api) -> transaction (db) -> statem
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -33,16 +31,8 @@ WEB = Path(__file__).parent.parent / "web"
 log = logging.getLogger("tracker.server")
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The tracker on `settings.folder`, which is made and migrated when the application starts."""
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        settings.folder.mkdir(parents=True, exist_ok=True)
-        app.state.database = Database(settings.folder / "tracker.db")
-        app.state.database.migrate()
-        yield
-        app.state.database.close()
+def create_app(settings: Settings, database: Database) -> FastAPI:
+    """The tracker on a database that its owner has migrated, and will close."""
 
     def known_host(request: Request) -> None:
         """Refuses a page that reaches us under a name of its own making (DNS rebinding) and could then read all."""
@@ -56,7 +46,6 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(
         title="tracker",
         version=__version__,
-        lifespan=lifespan,
         dependencies=[Depends(known_host)],
         docs_url=None,  # both of FastAPI's pages load their scripts from somebody else's server
         redoc_url=None,
@@ -68,6 +57,7 @@ def create_app(settings: Settings) -> FastAPI:
             Exception: _fault,
         },
     )
+    app.state.database = database
     app.add_middleware(_BodyLimit)
     app.include_router(router)
     app.mount("/ui", _Pages(directory=WEB, html=True))

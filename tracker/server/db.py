@@ -1,7 +1,7 @@
 """Where the rows are, and who may change them when.
 
 SQLite allows one writer at a time, and a second one that meets it may wait for nothing and fail. So there is one
-process (`claim` takes the folder), in it one writer (`write` queues behind a lock) and any number of readers, whom WAL
+process (`claim`), in it one writer (`write` queues behind a lock) and any number of readers, whom WAL
 mode lets read on while somebody writes. A block of `read` or `write` is one transaction on one connection:
 
     with db.write() as session: ...     # commits at the end, rolls back when an exception leaves the block
@@ -9,8 +9,6 @@ mode lets read on while somebody writes. A block of `read` or `write` is one tra
 
 from __future__ import annotations
 
-import fcntl
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,43 +24,11 @@ from sqlalchemy.orm import Session
 CONNECTIONS = 40
 
 
-class FolderBusy(Exception):
-    """Another server has the folder. `address` is where it listens, if it has said so."""
-
-    def __init__(self, folder: Path, address: str) -> None:
-        super().__init__(f"another tracker has the folder {folder}" + (f" and listens at {address}" if address else ""))
-        self.address = address
-
-
-class Claim:
-    """The folder is ours until `release` or the end of the process, however it ends (the lock is the kernel's)."""
-
-    def __init__(self, folder: Path) -> None:
-        """Makes the folder. Raises FolderBusy, or OSError where it cannot be written."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self._fd = os.open(folder / "serve.lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            address = os.read(self._fd, 200).decode()
-            os.close(self._fd)
-            raise FolderBusy(folder, address) from None
-        os.ftruncate(self._fd, 0)
-
-    def announce(self, address: str) -> None:
-        """Where we listen, for whoever finds the folder busy."""
-        os.pwrite(self._fd, address.encode(), 0)
-
-    def release(self) -> None:
-        """Gives the folder back."""
-        os.ftruncate(self._fd, 0)
-        os.close(self._fd)
-
-
 class Database:
     """One SQLite file."""
 
     def __init__(self, file: Path) -> None:
+        self.file = file
         self.engine = create_engine(f"sqlite:///{file}", pool_size=CONNECTIONS, max_overflow=1)
         self._writing = threading.Lock()
         event.listen(self.engine, "connect", _settle)

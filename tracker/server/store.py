@@ -101,7 +101,7 @@ def list_experiments(
         .where(Run.experiment_id.in_([e.id for e in listed.rows]))
         .group_by(Run.experiment_id)
     )
-    counts = dict(session.execute(counted).tuples().all())
+    counts = dict(session.execute(counted).all())
     for experiment in listed.rows:
         experiment.run_count = counts.get(experiment.id, 0)
     return listed
@@ -156,9 +156,10 @@ def create_run(
     return run, True
 
 
-def get_run(session: Session, run_id: int) -> Run:
-    """The run. Raises NotFound."""
-    run = session.get(Run, run_id)
+def get_run(session: Session, run_id: int, *, lock: bool = False) -> Run:
+    """The run; with `lock`, nobody else can change it until this transaction ends. Raises NotFound."""
+    query = select(Run).where(Run.id == run_id)
+    run = session.scalars(query.with_for_update() if lock else query).one_or_none()
     if run is None:
         raise NotFound(f"there is no run {run_id}")
     return run
@@ -174,8 +175,7 @@ def change_run(
     at: int,
 ) -> Run:
     """The run, changed. Raises NotFound and IllegalTransition. The status that it has already is no transition."""
-    run = get_run(session, run_id)
-    session.refresh(run, with_for_update=True)
+    run = get_run(session, run_id, lock=True)
     if status is not None and status != run.status:
         allowed = TRANSITIONS[Status(run.status)]
         if status not in allowed:
@@ -254,12 +254,12 @@ def add_points(session: Session, run_id: int, points: Iterable[Row], *, at: int)
 def _metric_ids(session: Session, run_id: int, keys: set[str]) -> dict[str, int]:
     """The id of each key's curve; those that are new get one."""
     known = select(Metric.key, Metric.id).where(Metric.run_id == run_id)
-    ids = dict(session.execute(known).tuples().all())
+    ids = dict(session.execute(known).all())
     missing = sorted(keys - ids.keys())
     if missing:
         session.add_all([Metric(run_id=run_id, key=key, version=0) for key in missing])
         session.flush()
-        ids = dict(session.execute(known).tuples().all())
+        ids = dict(session.execute(known).all())
     return ids
 
 
@@ -270,7 +270,7 @@ def get_curve(session: Session, run_id: int, key: str) -> dict[str, Any]:
     if metric is None:
         raise NotFound(f"run {run_id} has logged no {key!r}")
     query = select(Point.step, Point.value, Point.logged_at).where(Point.metric_id == metric.id)
-    points = session.execute(query.order_by(Point.step)).tuples().all()
+    points = session.execute(query.order_by(Point.step)).all()
     return {
         "key": key,
         "version": metric.version,

@@ -1,0 +1,192 @@
+"""From a spool file to a real server, without the thread that does it in a training."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tracker.client import sender as sender_module
+from tracker.client.http import Api, Unanswered
+from tracker.client.sender import Sender
+from tracker.client.spool import Spool
+
+
+class Recorder(Api):
+    """The real connection, which remembers what it was asked."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.asked: list[tuple[str, str, Any]] = []
+
+    def request(self, method: str, path: str, body: Any = None) -> Any:
+        self.asked.append((method, path, body))
+        return super().request(method, path, body)
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Iterator[Spool]:
+    with closing(Spool(tmp_path / "run.jsonl")) as spool:
+        yield spool
+
+
+@pytest.fixture
+def api(http: httpx.Client) -> Iterator[Recorder]:
+    with closing(Recorder(str(http.base_url).rstrip("/"))) as api:
+        yield api
+
+
+def write(spool: Spool, *entries: dict[str, Any]) -> None:
+    for entry in entries:
+        spool.append(json.dumps(entry).encode() + b"\n")
+
+
+def run_entry(**changes: Any) -> dict[str, Any]:
+    run = {"experiment": f"e-{uuid.uuid4().hex[:8]}", "external_id": uuid.uuid4().hex, "attempt": "one", "name": "n"}
+    return {"run": run | changes, "at": 1, "v": 1}
+
+
+def log(step: int, **metrics: float | str) -> dict[str, Any]:
+    return {"log": metrics, "step": step, "at": 1000 + step}
+
+
+def send_all(sender: Sender) -> int:
+    sent = 0
+    while sender.send():
+        sent += 1
+    return sent
+
+
+def only_run(http: httpx.Client, entry: dict[str, Any]) -> dict[str, Any]:
+    (experiment,) = http.get("/experiments", params={"name": entry["run"]["experiment"]}).json()["items"]
+    (run,) = http.get(f"/experiments/{experiment['id']}/runs").json()["items"]
+    assert isinstance(run, dict)
+    return run
+
+
+def test_a_whole_run_arrives_in_three_requests(http: httpx.Client, spool: Spool, api: Recorder) -> None:
+    entry = run_entry(params={"lr": 0.1}, tags={"a": 1})
+    write(spool, entry, log(0, loss=0.5), log(1, loss="NaN", lr=0.1), {"end": "finished", "at": 2})
+    assert send_all(Sender(spool, api)) == 3
+    assert spool.drained
+    run = only_run(http, entry)
+    assert (run["name"], run["status"], run["params"], run["tags"]) == ("n", "finished", {"lr": 0.1}, {"a": 1})
+    curve = http.get(f"/runs/{run['id']}/metrics/loss").json()
+    assert (curve["steps"], curve["values"], curve["at"]) == ([0, 1], [0.5, "NaN"], [1000, 1001])
+    assert [method for method, _, _ in api.asked] == ["POST", "POST", "POST", "PATCH"]
+
+
+def test_sending_again_from_the_beginning_changes_nothing(http: httpx.Client, spool: Spool, api: Recorder) -> None:
+    entry = run_entry()
+    write(spool, entry, log(0, loss=0.5), {"end": "failed", "at": 2})
+    send_all(Sender(spool, api))
+    before = only_run(http, entry)
+    spool.cursor = 0
+    send_all(Sender(spool, api))
+    after = only_run(http, entry)
+    assert {k: before[k] for k in ("id", "status", "restarts", "latest")} == {
+        k: after[k] for k in ("id", "status", "restarts", "latest")
+    }
+
+
+def test_another_process_goes_on_at_the_cursor(http: httpx.Client, spool: Spool, api: Recorder) -> None:
+    entry = run_entry()
+    write(spool, entry, log(0, loss=0.5))
+    send_all(Sender(spool, api))
+    write(spool, log(1, loss=0.4))
+    with closing(Spool(spool.file)) as opened_later:
+        assert send_all(Sender(opened_later, api)) == 1
+    assert api.asked[-1][2]["points"] == [{"key": "loss", "value": 0.4, "step": 1, "at": 1001}]
+    assert only_run(http, entry)["latest"]["loss"]["step"] == 1
+    assert only_run(http, entry)["restarts"] == 0
+
+
+def test_a_resumed_run_goes_on_as_the_same(http: httpx.Client, spool: Spool, api: Recorder) -> None:
+    entry = run_entry()
+    write(spool, entry, log(0, loss=0.5), {"end": "preempted", "at": 2})
+    resumed = {"run": entry["run"] | {"attempt": "two"}, "at": 3, "v": 1}
+    write(spool, resumed, log(1, loss=0.4))
+    send_all(Sender(spool, api))
+    run = only_run(http, entry)
+    assert (run["status"], run["restarts"], run["latest"]["loss"]["step"]) == ("running", 1, 1)
+
+
+def test_a_batch_has_its_limits(
+    http: httpx.Client, spool: Spool, api: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender_module, "BATCH_POINTS", 10)
+    entry = run_entry()
+    write(spool, entry, *(log(i, a=i, b=i, c=i) for i in range(9)))
+    sender = Sender(spool, api)
+    send_all(sender)
+    assert [len(body["points"]) for _, path, body in api.asked if path.endswith("/metrics")] == [12, 12, 3]
+    monkeypatch.setattr(sender_module, "BATCH_POINTS", 1000)
+    monkeypatch.setattr(sender_module, "BATCH_BYTES", 150)
+    write(spool, *(log(i, a=i) for i in range(9, 12)))
+    api.asked.clear()
+    send_all(sender)
+    assert [len(body["points"]) for _, _, body in api.asked] == [2, 1]
+
+
+def test_the_largest_batch_fits_into_a_request(http: httpx.Client, spool: Spool, api: Recorder) -> None:
+    """As many points as go, with the longest keys there are."""
+    entry = run_entry()
+    keys = [f"{i:04d}" + "损" * 246 for i in range(1000)]
+    write(spool, entry, *({"log": dict.fromkeys(keys, -1.2345678901234567e-300), "step": i, "at": 1} for i in range(7)))
+    send_all(Sender(spool, api))
+    assert not spool.file.with_suffix(".refused").exists()
+    assert only_run(http, entry)["latest"][keys[0]]["step"] == 6
+
+
+def test_an_existing_experiment_is_found_by_name(http: httpx.Client, spool: Spool, api: Recorder) -> None:
+    entry = run_entry(experiment=f"größe & {uuid.uuid4().hex}")
+    http.post("/experiments", json={"name": entry["run"]["experiment"]})
+    write(spool, entry)
+    send_all(Sender(spool, api))
+    assert only_run(http, entry)["name"] == "n"
+
+
+def test_what_the_server_refuses_is_set_aside_and_the_rest_sent(
+    http: httpx.Client, spool: Spool, api: Recorder
+) -> None:
+    entry = run_entry()
+    write(spool, entry, {"log": {" bad": 1}, "step": 0, "at": 0}, {"end": "queued", "at": 1})
+    write(spool, log(1, loss=0.5), {"end": "finished", "at": 2})
+    with pytest.warns(UserWarning, match="refused a part of this run, kept in") as warned:
+        send_all(Sender(spool, api))
+    assert len(warned) == 1
+    assert spool.drained
+    refused = spool.file.with_suffix(".refused").read_text()
+    assert "# points[0].key: a metric key is not empty" in refused
+    assert '{"log": {" bad": 1}, "step": 0, "at": 0}\n# run' in refused
+    assert (only_run(http, entry)["status"], only_run(http, entry)["latest"]["loss"]["step"]) == ("finished", 1)
+
+
+@pytest.mark.parametrize("line", [b"not json\n", b"[1]\n", b'{"what": 1}\n', b"\xff\n"])
+def test_a_line_that_is_none_is_set_aside(http: httpx.Client, spool: Spool, api: Recorder, line: bytes) -> None:
+    entry = run_entry()
+    write(spool, entry)
+    spool.append(line)
+    write(spool, log(0, loss=1.0))
+    with pytest.warns(UserWarning, match="this is no line of a spool"):
+        send_all(Sender(spool, api))
+    assert spool.file.with_suffix(".refused").read_bytes() == b"# this is no line of a spool\n" + line
+    assert only_run(http, entry)["latest"]["loss"]["step"] == 0
+
+
+def test_a_spool_of_a_newer_tracker_is_not_misread(spool: Spool, api: Recorder) -> None:
+    write(spool, run_entry() | {"v": 2})
+    with pytest.warns(UserWarning, match="has version 2, this tracker reads version 1"):
+        send_all(Sender(spool, api))
+    assert api.asked == []
+
+
+def test_an_absent_server_leaves_the_cursor_where_it_was(spool: Spool) -> None:
+    write(spool, run_entry())
+    with pytest.raises(Unanswered):
+        Sender(spool, Api("http://127.0.0.1:1")).send()
+    assert spool.cursor == 0

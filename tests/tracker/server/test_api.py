@@ -1,0 +1,310 @@
+"""The routes over real HTTP. Each class begins with what it refuses."""
+
+import threading
+import uuid
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+
+def new_name() -> str:
+    return f"test-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def experiment(http: httpx.Client) -> dict[str, Any]:
+    return created(http.post("/experiments", json={"name": new_name()}))
+
+
+@pytest.fixture
+def run(http: httpx.Client, experiment: dict[str, Any]) -> dict[str, Any]:
+    return created(http.post(f"/experiments/{experiment['id']}/runs", json={}))
+
+
+def created(answer: httpx.Response) -> dict[str, Any]:
+    assert answer.status_code == 201, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def refused(answer: httpx.Response, status: int, says: str) -> None:
+    """It is a problem+json of this status, whose sentence says this."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert says in problem["detail"]
+    assert problem["status"] == status
+    assert problem["type"].startswith("urn:tracker:")
+    assert problem["title"]
+
+
+class TestCreateExperiment:
+    def test_a_taken_name_is_409(self, http: httpx.Client, experiment: dict[str, Any]) -> None:
+        refused(http.post("/experiments", json={"name": experiment["name"]}), 409, "exists already")
+
+    @pytest.mark.parametrize(
+        ("body", "says"),
+        [
+            ({}, "name: Field required"),
+            ({"name": ""}, "name: a name is not empty"),
+            ({"name": 5}, "name: Input should be a valid string"),
+            ({"name": "a" * 201}, "at most 200 characters"),
+            ({"name": "a", "nmae": "b"}, "nmae: there is no such field"),
+            ([], "send a JSON object"),
+        ],
+    )
+    def test_a_bad_body_is_422(self, http: httpx.Client, body: Any, says: str) -> None:
+        refused(http.post("/experiments", json=body), 422, says)
+
+    def test_broken_json_is_422_and_says_where(self, http: httpx.Client) -> None:
+        answer = http.post("/experiments", content='{"name": }', headers={"Content-Type": "application/json"})
+        refused(answer, 422, "the body is not JSON: Expecting value at character 9")
+
+    def test_a_body_that_does_not_say_it_is_json_is_422(self, http: httpx.Client) -> None:
+        refused(http.post("/experiments", content='{"name": "a"}'), 422, "Content-Type: application/json")
+
+    def test_it_is_201_with_its_location(self, http: httpx.Client) -> None:
+        name = new_name()
+        answer = http.post("/experiments", json={"name": name, "description": "why"})
+        body = created(answer)
+        assert (body["name"], body["description"], body["owner"]) == (name, "why", "")
+        assert answer.headers["location"] == f"/experiments/{body['id']}"
+        assert http.get(answer.headers["location"]).json()["name"] == name
+
+    def test_of_twenty_at_once_one_gets_the_name(self, http: httpx.Client) -> None:
+        name = new_name()
+        barrier = threading.Barrier(20)
+        statuses: list[int] = []
+
+        def post() -> None:
+            with httpx.Client(base_url=http.base_url) as client:
+                barrier.wait()
+                statuses.append(client.post("/experiments", json={"name": name}).status_code)
+
+        threads = [threading.Thread(target=post) for _ in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(statuses) == [201] + [409] * 19
+        assert len(http.get("/experiments", params={"name": name}).json()["items"]) == 1
+
+
+class TestListExperiments:
+    def test_a_forged_cursor_is_400(self, http: httpx.Client) -> None:
+        refused(http.get("/experiments", params={"cursor": "nonsense"}), 400, "begin again without one")
+
+    @pytest.mark.parametrize("limit", ["0", "201", "x"])
+    def test_a_bad_limit_is_422(self, http: httpx.Client, limit: str) -> None:
+        refused(http.get("/experiments", params={"limit": limit}), 422, "limit: Input should be")
+
+    def test_following_next_reads_every_one_once(self, http: httpx.Client) -> None:
+        names = [created(http.post("/experiments", json={"name": new_name()}))["name"] for _ in range(5)]
+        seen: list[str] = []
+        page = http.get("/experiments", params={"limit": 2}).json()
+        while True:
+            seen += [item["name"] for item in page["items"]]
+            if page["next"] is None:
+                break
+            page = http.get("/experiments", params={"limit": 2, "cursor": page["next"]}).json()
+        assert seen[:5] == names[::-1]
+        assert len(seen) == len(set(seen))
+
+    def test_one_is_found_by_its_name(self, http: httpx.Client, experiment: dict[str, Any]) -> None:
+        (item,) = http.get("/experiments", params={"name": experiment["name"]}).json()["items"]
+        assert item == experiment | {"run_count": 0}
+        assert http.get("/experiments", params={"name": "nobody's"}).json() == {"items": [], "next": None}
+
+
+class TestGetExperiment:
+    def test_an_unknown_one_is_404(self, http: httpx.Client) -> None:
+        refused(http.get("/experiments/123456"), 404, "there is no experiment 123456")
+        refused(http.get("/experiments/123456/runs"), 404, "there is no experiment 123456")
+
+    @pytest.mark.parametrize("bad", ["x", "0", "-1", "1.5", "99999999999999999999"])
+    def test_what_is_no_id_is_422(self, http: httpx.Client, bad: str) -> None:
+        refused(http.get(f"/experiments/{bad}"), 422, "experiment_id: Input should be")
+
+    def test_a_forged_cursor_is_400(self, http: httpx.Client, experiment: dict[str, Any]) -> None:
+        refused(http.get(f"/experiments/{experiment['id']}/runs", params={"cursor": "!"}), 400, "cursor")
+
+    def test_it_has_its_runs_with_their_latest_values(self, http: httpx.Client, experiment: dict[str, Any]) -> None:
+        path = f"/experiments/{experiment['id']}"
+        first, second = (
+            created(http.post(f"{path}/runs", json={"name": n, "params": {"lr": 0.1}})) for n in ("a", "b")
+        )
+        points = [
+            {"key": "loss", "value": 0.5, "step": 1, "at": 10},
+            {"key": "loss", "value": "NaN", "step": 2, "at": 20},
+            {"key": "val/acc", "value": "-Infinity", "step": 1, "at": 10},
+        ]
+        http.post(f"/runs/{first['id']}/metrics", json={"points": points})
+        body = http.get(path).json()
+        assert {k: body[k] for k in experiment} == experiment
+        assert [r["name"] for r in body["runs"]["items"]] == ["b", "a"]
+        assert body["runs"]["next"] is None
+        assert body["runs"]["items"][0]["latest"] == {}
+        assert body["runs"]["items"][1]["latest"] == {
+            "loss": {"step": 2, "value": "NaN", "at": 20},
+            "val/acc": {"step": 1, "value": "-Infinity", "at": 10},
+        }
+        assert body["runs"]["items"][1]["params"] == {"lr": 0.1}
+        assert second["id"] == body["runs"]["items"][0]["id"]
+
+    def test_later_runs_are_on_later_pages(self, http: httpx.Client, experiment: dict[str, Any]) -> None:
+        path = f"/experiments/{experiment['id']}"
+        ids = [created(http.post(f"{path}/runs", json={}))["id"] for _ in range(3)]
+        first = http.get(path, params={"limit": 2}).json()["runs"]
+        rest = http.get(f"{path}/runs", params={"limit": 2, "cursor": first["next"]}).json()
+        assert [r["id"] for r in first["items"] + rest["items"]] == ids[::-1]
+        assert rest["next"] is None
+
+
+class TestCreateRun:
+    def test_one_of_an_unknown_experiment_is_404(self, http: httpx.Client) -> None:
+        refused(http.post("/experiments/123456/runs", json={}), 404, "there is no experiment 123456")
+
+    @pytest.mark.parametrize(
+        ("body", "says"),
+        [
+            ({"external_id": "a/b"}, "external_id: an external id has 1 to 128"),
+            ({"status": "finished"}, "status: "),
+            ({"params": [1]}, "params: Input should be a valid dictionary"),
+            ({"name": " a"}, "name: a name is not empty"),
+            ({"lr": 1}, "lr: there is no such field"),
+        ],
+    )
+    def test_a_bad_body_is_422(
+        self, http: httpx.Client, experiment: dict[str, Any], body: dict[str, Any], says: str
+    ) -> None:
+        refused(http.post(f"/experiments/{experiment['id']}/runs", json=body), 422, says)
+
+    def test_params_that_are_not_finite_are_422(self, http: httpx.Client, experiment: dict[str, Any]) -> None:
+        answer = http.post(
+            f"/experiments/{experiment['id']}/runs",
+            content='{"params": {"lr": Infinity}}',
+            headers={"Content-Type": "application/json"},
+        )
+        refused(answer, 422, "params: NaN and infinities cannot be kept here")
+
+    def test_it_is_201_and_again_200(self, http: httpx.Client, experiment: dict[str, Any]) -> None:
+        path = f"/experiments/{experiment['id']}/runs"
+        body = {"external_id": "x", "attempt": "one", "params": {"lr": 0.1}, "tags": {"gpu": True}}
+        answer = http.post(path, json=body)
+        first = created(answer)
+        assert answer.headers["location"] == f"/runs/{first['id']}"
+        assert {k: first[k] for k in ("external_id", "params", "tags")} == {
+            k: body[k] for k in ("external_id", "params", "tags")
+        }
+        assert http.post(path, json=body).json() == first
+        again = http.post(path, json=body | {"attempt": "two"})
+        assert again.status_code == 200
+        assert (again.json()["id"], again.json()["restarts"]) == (first["id"], 1)
+
+
+class TestRun:
+    def test_an_unknown_one_is_404(self, http: httpx.Client) -> None:
+        refused(http.get("/runs/123456"), 404, "there is no run 123456")
+        refused(http.patch("/runs/123456", json={}), 404, "there is no run 123456")
+
+    def test_an_illegal_transition_is_409(self, http: httpx.Client, run: dict[str, Any]) -> None:
+        assert http.patch(f"/runs/{run['id']}", json={"status": "finished"}).json()["status"] == "finished"
+        refused(http.patch(f"/runs/{run['id']}", json={"status": "queued"}), 409, "cannot become queued, only running")
+
+    def test_an_unknown_status_is_422(self, http: httpx.Client, run: dict[str, Any]) -> None:
+        refused(http.patch(f"/runs/{run['id']}", json={"status": "lost"}), 422, "status: Input should be 'queued'")
+
+    def test_it_comes_back_as_it_was_created(self, http: httpx.Client, run: dict[str, Any]) -> None:
+        assert http.get(f"/runs/{run['id']}").json() == run
+
+    def test_a_change_stays(self, http: httpx.Client, run: dict[str, Any]) -> None:
+        changed = http.patch(f"/runs/{run['id']}", json={"status": "failed", "name": "n", "tags": {"a": 1}}).json()
+        assert (changed["status"], changed["name"], changed["tags"]) == ("failed", "n", {"a": 1})
+        assert changed["finished_at"] >= changed["started_at"]
+        assert http.get(f"/runs/{run['id']}").json() == changed
+
+
+class TestAddPoints:
+    def post(self, http: httpx.Client, run: dict[str, Any], *points: dict[str, Any]) -> httpx.Response:
+        return http.post(f"/runs/{run['id']}/metrics", json={"points": list(points)})
+
+    def test_those_of_an_unknown_run_are_404(self, http: httpx.Client) -> None:
+        refused(self.post(http, {"id": 123456}), 404, "there is no run 123456")
+
+    def test_more_than_ten_thousand_are_413(self, http: httpx.Client, run: dict[str, Any]) -> None:
+        many = [{"key": "loss", "value": i, "step": i} for i in range(10_001)]
+        refused(self.post(http, run, *many), 413, "at most 10000 points, this one has 10001")
+        assert self.post(http, run, *many[1:]).json() == {"accepted": 10_000}
+
+    @pytest.mark.parametrize("announced", [True, False])
+    def test_a_body_over_two_megabytes_is_413(self, http: httpx.Client, run: dict[str, Any], announced: bool) -> None:
+        body = b'{"points": [' + b" " * 2_500_000 + b"]}"
+        content = body if announced else (body[i : i + 65_536] for i in range(0, len(body), 65_536))
+        answer = http.post(f"/runs/{run['id']}/metrics", content=content, headers={"Content-Type": "application/json"})
+        refused(answer, 413, "at most 2097152 bytes")
+
+    def test_one_bad_point_is_named_and_keeps_the_others_out(self, http: httpx.Client, run: dict[str, Any]) -> None:
+        good = {"key": "loss", "value": 0.5, "step": 1}
+        refused(self.post(http, run, good, good | {"value": None}), 422, "points[1].value: send a number")
+        refused(http.get(f"/runs/{run['id']}/metrics/loss"), 404, "has logged no 'loss'")
+
+    def test_a_bare_nan_is_422_and_told_what_to_send(self, http: httpx.Client, run: dict[str, Any]) -> None:
+        answer = http.post(
+            f"/runs/{run['id']}/metrics",
+            content='{"points": [{"key": "loss", "value": NaN, "step": 1}]}',
+            headers={"Content-Type": "application/json"},
+        )
+        refused(answer, 422, 'send "NaN", "Infinity" or "-Infinity" as a string')
+
+    def test_they_are_read_back_point_for_point(self, http: httpx.Client, run: dict[str, Any]) -> None:
+        values = [0.1, "NaN", "Infinity", "-Infinity", -0.0, 1e308, 5e-324, 3]
+        points = [{"key": "train/loss", "value": v, "step": i, "at": 1000 + i} for i, v in enumerate(values)]
+        answer = self.post(http, run, *points)
+        assert (answer.status_code, answer.json()) == (201, {"accepted": 8})
+        curve = http.get(f"/runs/{run['id']}/metrics/train/loss").json()
+        assert curve == {
+            "key": "train/loss",
+            "version": 1,
+            "steps": list(range(8)),
+            "values": values,
+            "at": [1000 + i for i in range(8)],
+        }
+
+    def test_a_repeated_step_overwrites(self, http: httpx.Client, run: dict[str, Any]) -> None:
+        for value, at in ((0.5, 10), (0.4, 30), (0.9, 20)):
+            self.post(http, run, {"key": "loss", "value": value, "step": 1, "at": at})
+        curve = http.get(f"/runs/{run['id']}/metrics/loss").json()
+        assert (curve["steps"], curve["values"], curve["at"]) == ([1], [0.4], [30])
+
+    def test_without_a_time_it_is_the_servers(self, http: httpx.Client, run: dict[str, Any]) -> None:
+        self.post(http, run, {"key": "loss", "value": 0.5, "step": 1})
+        (at,) = http.get(f"/runs/{run['id']}/metrics/loss").json()["at"]
+        assert run["created_at"] <= at < run["created_at"] + 60_000
+
+    def test_none_at_all_is_a_heartbeat(self, http: httpx.Client, run: dict[str, Any]) -> None:
+        assert self.post(http, run).json() == {"accepted": 0}
+
+    def test_an_ended_run_still_takes_them(self, http: httpx.Client, run: dict[str, Any]) -> None:
+        http.patch(f"/runs/{run['id']}", json={"status": "finished"})
+        assert self.post(http, run, {"key": "loss", "value": 0.5, "step": 1}).status_code == 201
+
+
+class TestGetCurve:
+    def test_one_of_an_unknown_run_is_404(self, http: httpx.Client) -> None:
+        refused(http.get("/runs/123456/metrics/loss"), 404, "there is no run 123456")
+
+    def test_one_that_was_never_logged_is_404(self, http: httpx.Client, run: dict[str, Any]) -> None:
+        refused(http.get(f"/runs/{run['id']}/metrics/loss"), 404, f"run {run['id']} has logged no 'loss'")
+
+    @pytest.mark.parametrize("key", ["a/b/c", "50 %", "größe?", "a#b", "a..b"])
+    def test_any_key_can_be_asked_for(self, http: httpx.Client, run: dict[str, Any], key: str) -> None:
+        http.post(f"/runs/{run['id']}/metrics", json={"points": [{"key": key, "value": 1, "step": 0}]})
+        path = f"/runs/{run['id']}/metrics/{quote(key)}"
+        assert http.get(path).json()["key"] == key
+
+
+def test_it_is_alive_and_ready(http: httpx.Client) -> None:
+    for path in ("/healthz", "/readyz"):
+        assert http.get(path).json()["status"] == "ok"

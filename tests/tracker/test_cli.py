@@ -1,0 +1,154 @@
+"""The command `tracker`, as a user types it."""
+
+import json
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tracker import cli
+
+TRACKER = [sys.executable, "-m", "tracker"]
+
+
+@contextmanager
+def serving(folder: Path, *arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A server process, and the address that it printed."""
+    command = [*TRACKER, "serve", "--dir", str(folder), *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        line = ""
+        while not (found := re.search(r"(http://\S+)/ui/", line)):
+            line = process.stdout.readline()
+            assert line, process.stderr and process.stderr.read()
+        try:
+            yield found[1], process
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(20)
+
+
+def tracker(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*TRACKER, *arguments], env=os.environ | environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def refused(ran: subprocess.CompletedProcess[str]) -> str:
+    """What a command that failed said: one line, and no traceback."""
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("tracker: ")
+    assert ran.stderr.count("\n") == 1
+    return ran.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], ["demo", "--help"], ["sync", "--help"]])
+def test_every_command_explains_itself(arguments: list[str]) -> None:
+    ran = tracker(*arguments)
+    assert ran.returncode == 0
+    assert "usage: tracker" in ran.stdout
+
+
+@pytest.mark.parametrize("command", ["demo", "sync"])
+def test_without_a_server_it_says_how_to_start_one(command: str, tmp_path: Path) -> None:
+    spool = tmp_path / "spool" / "a.jsonl"
+    spool.parent.mkdir()
+    spool.write_text('{"run": {"experiment": "a", "external_id": "a"}, "at": 0, "v": 1}\n')
+    said = refused(tracker(command, "--url", "http://127.0.0.1:1", TRACKER_DIR=str(tmp_path)))
+    assert "http://127.0.0.1:1 does not answer" in said
+    assert "tracker serve" in said
+
+
+def test_a_url_that_is_none_is_refused(tmp_path: Path) -> None:
+    assert "write one like http://127.0.0.1:8000" in refused(tracker("demo", "--url", "here"))
+
+
+@pytest.mark.parametrize(
+    ("port", "says"), [("70000", "from 0 to 65535"), ("-1", "from 0 to 65535"), ("{busy}", "already in use")]
+)
+def test_a_port_that_cannot_be_had_is_refused(tmp_path: Path, port: str, says: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        number = port.format(busy=busy.getsockname()[1])
+        said = refused(tracker("serve", "--dir", str(tmp_path), "--port", number))
+    assert says in said
+    assert "name another with --port" in said
+
+
+def test_a_second_server_on_the_folder_is_refused_and_told_of_the_first(tmp_path: Path) -> None:
+    with serving(tmp_path, "--port", "0") as (url, _):
+        assert f"another tracker has the folder {tmp_path} and listens at {url}" in refused(
+            tracker("serve", "--dir", str(tmp_path), "--port", "0")
+        )
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "cannot be written" in refused(tracker("serve", "--dir", str(tmp_path / "file" / "x")))
+
+
+def test_a_database_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+    with serving(tmp_path, "--port", "0"):
+        pass
+    with sqlite3.connect(tmp_path / "tracker.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    said = refused(tracker("serve", "--dir", str(tmp_path), "--port", "0"))
+    assert "does not fit this version of the tracker" in said
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "tracker.db").write_text("my notes " * 1000)
+    assert "tracker.db cannot be used" in refused(tracker("serve", "--dir", str(tmp_path), "--port", "0"))
+    assert (tmp_path / "tracker.db").read_text() == "my notes " * 1000
+
+
+def test_a_busy_default_port_gives_the_next_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        first = busy.getsockname()[1]
+        monkeypatch.setattr(cli, "PORT", first)
+        with cli._listen("127.0.0.1", None) as listener:
+            assert first < listener.getsockname()[1] < first + cli.PORTS
+
+
+def test_ctrl_c_ends_the_server_at_once_and_in_peace(tmp_path: Path) -> None:
+    with serving(tmp_path, "--port", "0") as (url, process):
+        assert httpx.get(f"{url}/healthz").status_code == 200
+    assert process.returncode == 0
+    assert process.stderr
+    with serving(tmp_path, "--port", "0") as (url, _):
+        assert httpx.get(f"{url}/experiments").json() == {"items": [], "next": None}
+
+
+def test_the_demo_trains_three_runs_that_are_read_back_point_for_point(tmp_path: Path) -> None:
+    with serving(tmp_path, "--port", "0") as (url, _):
+        ran = tracker("demo", "--epochs", "3", "--url", url, TRACKER_DIR=str(tmp_path))
+        assert ran.returncode == 0, ran.stderr
+        assert re.findall(r"^ *(too small|just right|too large) .* 3 of 3  accuracy", ran.stdout, re.MULTILINE) == [
+            "too small",
+            "just right",
+            "too large",
+        ]
+        runs = httpx.get(f"{url}/experiments/1").json()["runs"]["items"]
+        assert [(r["name"], r["status"], r["params"]["lr"]) for r in runs] == [
+            ("too large", "finished", 1.0),
+            ("just right", "finished", 0.1),
+            ("too small", "finished", 0.001),
+        ]
+        for run in runs:
+            lines = (tmp_path / "spool" / f"{run['external_id']}.jsonl").read_text().splitlines()
+            logged = [entry for entry in map(json.loads, lines) if "log" in entry]
+            for key in ("loss", "lr", "grad_norm", "val/loss", "val/accuracy"):
+                with urllib.request.urlopen(f"{url}/runs/{run['id']}/metrics/{key}") as answer:
+                    curve = json.load(answer)
+                here = [(e["step"], e["log"][key], e["at"]) for e in logged if key in e["log"]]
+                assert list(zip(curve["steps"], curve["values"], curve["at"], strict=True)) == here
+            assert run["latest"]["loss"]["step"] == 3 * 45 - 1
