@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +21,8 @@ import uvicorn
 from tracker.server.app import create_app
 from tracker.server.config import Settings
 from tracker.server.db import Database
+from workbook.build import build_exercises
+from workbook.source import ROOT, sources
 
 
 @dataclass
@@ -67,3 +75,75 @@ def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> None:
 @pytest.fixture(name="wait_until")
 def _wait_until() -> Callable[..., None]:
     return wait_until
+
+
+def checkout_files() -> list[str]:
+    """Those of this checkout that git knows, or would if they were added."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of this one, as git would give it, with untouched exercises: nobody's own tracker or answers are used."""
+    target = tmp_path / "checkout"
+    for name in checkout_files():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        (target / name).write_bytes((ROOT / name).read_bytes())
+    for source in sources():
+        (target / source.notebooks[0]).unlink()
+        build_exercises(source, target)
+    return target
+
+
+@dataclass
+class Study:
+    """A running `make study` of a checkout."""
+
+    checkout: Path
+    process: subprocess.Popen[str]
+    workbook: str
+    dashboard: str
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Runs Python in the checkout, as its own terminal would."""
+        command = [sys.executable, *arguments]
+        return subprocess.run(
+            command, cwd=self.checkout, env=in_checkout(self.checkout), capture_output=True, text=True, check=False
+        )
+
+
+def in_checkout(checkout: Path) -> dict[str, str]:
+    """The environment in which `tracker` and `workbook` are those of the checkout."""
+    return os.environ | {"PYTHONPATH": str(checkout), "HOME": str(checkout / "home")}
+
+
+@contextmanager
+def studying(checkout: Path) -> Iterator[Study]:
+    """`make study`, without its set-up; ended by Ctrl-C."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "workbook", "study", "--no-browser"],
+        cwd=checkout,
+        env=in_checkout(checkout),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    said, found = "", None
+    for line in process.stdout:
+        said += line
+        found = re.search(r"workbook +(http://\S+)\n  dashboard +(http://\S+)\n", said)
+        if found:
+            break
+    assert found, said
+    try:
+        yield Study(checkout, process, found[1], found[2])
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+
+
+@pytest.fixture(name="studying")
+def _studying() -> Callable[[Path], AbstractContextManager[Study]]:
+    return studying

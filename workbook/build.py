@@ -43,19 +43,28 @@ def build(*, check: bool = False, strict: bool = False, root: Path = ROOT) -> It
     SourceError when a solution does not solve its exercise.
     """
     for source in sources():
-        exercise_file, solution_file = (root / path for path in source.notebooks)
-        exercise, solution = exercise_notebook(source), solution_notebook(source)
-        if check:
-            yield Built(exercise_file, "stale" if _exercise_differs(exercise_file, exercise, strict) else "unchanged")
-            yield Built(solution_file, "stale" if _solution_differs(solution_file, solution) else "unchanged")
-        else:
-            if exercise_file.exists() and not _is_pristine(exercise_file):
-                yield Built(exercise_file, "kept")
-            else:
-                yield Built(exercise_file, _write(exercise_file, exercise))
-            execute(solution, root)
-            _all_solved(solution, source)
-            yield Built(solution_file, _write(solution_file, solution))
+        yield build_exercises(source, root, check=check, strict=strict)
+        yield build_solutions(source, root, check=check)
+
+
+def build_exercises(source: Source, root: Path, *, check: bool = False, strict: bool = False) -> Built:
+    """The notebook that becomes the candidate's."""
+    file, notebook = root / source.notebooks[0], exercise_notebook(source)
+    if check:
+        return Built(file, "stale" if _exercise_differs(file, notebook, strict) else "unchanged")
+    if file.exists() and not _is_pristine(file):
+        return Built(file, "kept")
+    return Built(file, _write(file, notebook))
+
+
+def build_solutions(source: Source, root: Path, *, check: bool = False) -> Built:
+    """The notebook with the answers, executed. Raises SourceError when one of them is not solved."""
+    file, notebook = root / source.notebooks[1], solution_notebook(source)
+    if check:
+        return Built(file, "stale" if _solution_differs(file, notebook) else "unchanged")
+    execute(notebook, root)
+    _all_solved(notebook, source)
+    return Built(file, _write(file, notebook))
 
 
 def exercise_notebook(source: Source) -> NotebookNode:
@@ -165,9 +174,11 @@ def _write(file: Path, notebook: NotebookNode) -> str:
 def _load(file: Path) -> NotebookNode | None:
     """The notebook; None for a file that is missing or is none."""
     try:
-        return nbformat.reads(file.read_text(), 4)
-    except (OSError, ValueError, nbformat.ValidationError, nbformat.reader.NotJSONError):
+        notebook = nbformat.reads(file.read_text(), 4)
+        nbformat.validate(notebook)
+    except (OSError, ValueError, AttributeError, nbformat.ValidationError, nbformat.reader.NotJSONError):
         return None
+    return notebook
 
 
 def _is_pristine(file: Path) -> bool:

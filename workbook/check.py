@@ -117,7 +117,7 @@ class check:
     def _verdict(self, error: BaseException | None) -> Verdict:
         if error is None:
             return Verdict(self.exercise, State.SOLVED, f"{self._passed} checks passed" if self._passed else "")
-        if isinstance(error, NotImplementedError):
+        if type(error) is NotImplementedError:  # no subclass: IPython's answer to input() is one
             return Verdict(self.exercise, State.NOT_ATTEMPTED)
         if isinstance(error, _TimeUp):
             message = f"it took longer than {self._seconds:g} seconds: an endless loop?"
@@ -167,8 +167,8 @@ def _explain(why: Callable[[], Any], source: str, got: Any, expected: str | None
 
 
 def _show(value: Any) -> str:
-    text = pprint.pformat(value, width=100, sort_dicts=False)
-    text = text if len(text) <= 1500 else text[:1500] + " ..."
+    text = pprint.pformat(value, width=100, sort_dicts=False, compact=True)
+    text = text if len(text) <= 800 else text[:800] + " ..."
     return text.replace("\n", "\n           ")
 
 

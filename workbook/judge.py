@@ -10,6 +10,7 @@ its source, so a notebook that was renamed, copied or moved is judged like any o
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Iterator
@@ -167,6 +168,9 @@ class Judge:
             if ran.error or ran.stopped:
                 raise NotJudged(f"the support code of {cell.exercise or self._source.title} failed: {_short(ran)}")
         self._prepared = target
+        # What defined these names before, the reference or an answer judged earlier, is not this answer's work.
+        names = _defined(cells[target].source) | _defined(exercise.solution)
+        self._run(f"for _name in {sorted(names)}: globals().pop(_name, None)", CHECK_SECONDS)
         return next(c.source for c in cells if c.exercise == exercise.id and c.role == "check")
 
     def _run(self, source: str, seconds: float) -> Ran:
@@ -185,6 +189,18 @@ def judge_notebook(path: Path, wanted: set[str] | None = None) -> Iterator[Verdi
         for exercise in source.exercises.values():
             if wanted is None or exercise.id in wanted:
                 yield judge.judge(exercise, given.get(exercise.id, Answer()))
+
+
+def _defined(source: str) -> set[str]:
+    """The names that a cell defines at its top level."""
+    names: set[str] = set()
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return names
 
 
 def _of_answer(exercise: str, ran: Ran) -> Verdict | None:

@@ -1,0 +1,46 @@
+"""The pages under /ui/, in a real browser."""
+
+from collections.abc import Callable
+
+import httpx
+from playwright.sync_api import Page, expect
+
+
+def test_it_shows_runs_as_they_come_and_trusts_nobodys_name(
+    page: Page, picture: Callable[[str], None], http: httpx.Client
+) -> None:
+    page.set_viewport_size({"width": 1000, "height": 500})
+    page.goto(f"{http.base_url}/ui/")
+    expect(page.get_by_text("No experiment yet. Train three runs: tracker demo")).to_be_visible()
+
+    evil = "<img src=x onerror=alert(1)>"
+    experiment = http.post("/experiments", json={"name": evil, "description": "why <b>"}).json()
+    expect(page.get_by_role("heading", name=evil)).to_be_visible()
+    expect(page.get_by_text("No run yet.")).to_be_visible()
+    for lr in (0.1, 1.0):
+        params = {"lr": lr, "seed": 0}
+        run = http.post(f"/experiments/{experiment['id']}/runs", json={"name": evil, "params": params}).json()
+        points = [{"key": "loss", "value": 0.123456, "step": 7}, {"key": "<i>", "value": "NaN", "step": 3}]
+        http.post(f"/runs/{run['id']}/metrics", json={"points": points})
+    http.patch(f"/runs/{run['id']}", json={"status": "failed"})
+
+    expect(page.locator("tbody tr")).to_have_count(2)
+    assert page.locator("thead tr").nth(1).locator("th").all_inner_texts() == [
+        *("run", "status", "lr", "step", "<i>", "loss")
+    ]
+    expect(page.locator("tbody tr").first).to_contain_text("failed")
+    assert page.locator("tbody tr").nth(1).locator("td").all_inner_texts() == [
+        *(evil, "running", "0.1", "7", "NaN", "0.1235")
+    ]
+    assert page.locator("img").count() == 0
+    picture("page-light")
+    page.emulate_media(color_scheme="dark")
+    picture("page-dark")
+
+
+def test_a_server_that_is_gone_is_said_to_be_gone(page: Page, http: httpx.Client) -> None:
+    page.goto(f"{http.base_url}/ui/")
+    page.route("**/experiments*", lambda route: route.abort())
+    expect(page.get_by_text("The tracker does not answer")).to_be_visible()
+    page.unroute("**/experiments*")
+    expect(page.get_by_text("The tracker does not answer")).to_have_count(0)

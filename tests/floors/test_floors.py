@@ -1,0 +1,162 @@
+"""The house's rules: imports go down the floors, SQL stays in the store, the tests mirror the packages."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Floor by floor, from the ground up; a module imports only from floors below its own. The client and the server are
+# two towers on the same ground: neither imports the other.
+FLOORS = {
+    "tracker": [
+        ["tracker.values"],
+        ["tracker.client.spool", "tracker.client.http", "tracker.train"],
+        ["tracker.client.sender"],
+        ["tracker.client.run"],
+        ["tracker.server.claim", "tracker.server.config", "tracker.server.schema"],
+        ["tracker.server.db", "tracker.server.wire"],
+        ["tracker.server.store"],
+        ["tracker.server.api"],
+        ["tracker.server.app"],
+        ["tracker.cli"],
+        ["tracker.__main__"],
+    ],
+    "workbook": [
+        ["workbook.check", "workbook.source"],
+        ["workbook.kernel"],
+        ["workbook.judge", "workbook.build"],
+        ["workbook.plugin", "workbook.study"],
+        ["workbook.cli"],
+        ["workbook.__main__"],
+    ],
+}
+PACKAGES = {"tracker", "tracker.client", "tracker.server", "workbook"}  # their __init__: no code to speak of
+
+
+def modules(package: str) -> Iterator[tuple[str, Path]]:
+    for file in sorted((ROOT / package).rglob("*.py")):
+        parts = file.relative_to(ROOT).with_suffix("").parts
+        if "migrations" not in parts and "blocks" not in parts and parts[-1] != "__init__":
+            yield ".".join(parts), file
+
+
+def imports(name: str, text: str) -> set[str]:
+    """The modules of ours that a module imports, wherever in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = name.split(".")[: -node.level] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            found.add(module)
+            found |= {f"{module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def climbs(name: str, text: str) -> set[str]:
+    """What a module imports that is not below it."""
+    package = name.split(".")[0]
+    level = {module: number for number, floor in enumerate(FLOORS[package]) for module in floor}
+    known = {module for floors in FLOORS.values() for floor in floors for module in floor}
+    wrong = {
+        other
+        for other in imports(name, text) & known
+        if (other in level and level[other] >= level[name]) or (package == "tracker" and other.startswith("workbook"))
+    }
+    towers = {"tracker.client": "tracker.server", "tracker.server": "tracker.client"}
+    for tower, other in towers.items():
+        if name.startswith(tower):
+            wrong |= {module for module in imports(name, text) if module.startswith(other)}
+    return wrong
+
+
+ALL = [(name, file) for package in FLOORS for name, file in modules(package)]
+NAMES = [name for name, _ in ALL]
+
+
+@pytest.mark.parametrize(("name", "file"), ALL, ids=NAMES)
+def test_a_module_imports_only_from_below(name: str, file: Path) -> None:
+    assert climbs(name, file.read_text()) == set()
+
+
+def test_every_module_has_its_floor() -> None:
+    assert sorted(NAMES) == sorted(module for floors in FLOORS.values() for floor in floors for module in floor)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("tracker.values", "from tracker.client import spool"),
+        ("tracker.server.store", "from . import api"),
+        ("tracker.server.store", "from .api import router"),
+        ("tracker.client.run", "from tracker.server.wire import Refusal"),
+        ("tracker.server.app", "def f():\n    import tracker.client.http"),
+        ("tracker.server.db", "from .wire import NotFound"),
+        ("tracker.cli", "from workbook.source import ROOT"),
+        ("workbook.check", "from .judge import Judge"),
+    ],
+)
+def test_this_test_sees_a_climb(name: str, text: str) -> None:
+    assert climbs(name, text)
+
+
+SQL = re.compile(r"\b(SELECT\b.*\bFROM|INSERT\s+INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM|CREATE\s+(TABLE|INDEX))\b", re.S)
+BUILDERS = {"select", "insert", "update", "delete", "text", "func"}
+
+
+def statements(text: str) -> list[str]:
+    """SQL in a module: as text, or the pieces of SQLAlchemy that make it."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and SQL.search(node.value):
+            found.append(node.value)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sqlalchemy"):
+            found += [alias.name for alias in node.names if alias.name in BUILDERS]
+    return found
+
+
+@pytest.mark.parametrize(("name", "file"), [m for m in ALL if m[0].startswith("tracker.")], ids=lambda x: str(x))
+def test_sql_is_in_the_store_only(name: str, file: Path) -> None:
+    found = statements(file.read_text())
+    if name == "tracker.server.store":
+        assert found
+    elif name == "tracker.server.schema":
+        assert set(found) == {"text"}  # the WHERE of a partial index
+    else:
+        assert found == []
+
+
+@pytest.mark.parametrize(
+    "text", ["x = 'SELECT a FROM b'", "f('''insert into x''', 'DELETE FROM runs')", "from sqlalchemy import select"]
+)
+def test_this_test_sees_sql(text: str) -> None:
+    assert statements(text)
+
+
+@pytest.mark.parametrize(("name", "file"), ALL, ids=NAMES)
+def test_a_module_is_read_in_one_sitting_and_says_what_it_is(name: str, file: Path) -> None:
+    text = file.read_text()
+    tree = ast.parse(text)
+    assert len(text.splitlines()) <= 300
+    assert ast.get_docstring(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node in tree.body:
+            assert node.name.startswith("_") or ast.get_docstring(node), f"{name}.{node.name}"
+
+
+def test_the_core_is_read_in_one_sitting() -> None:
+    core = ["values", *(f"client/{m}" for m in ("spool", "http", "sender", "run"))]
+    core += [f"server/{m}" for m in ("schema", "db", "store", "wire", "api", "app")]
+    lines = [line for m in core for line in (ROOT / f"tracker/{m}.py").read_text().splitlines() if line.strip()]
+    assert len(lines) <= 1500
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if not n.endswith("__main__")])
+def test_a_module_has_its_tests_where_one_looks_for_them(name: str) -> None:
+    *folders, module = name.split(".")
+    assert (ROOT / "tests").joinpath(*folders, f"test_{module}.py").exists()

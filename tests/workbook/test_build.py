@@ -1,0 +1,191 @@
+import json
+import os
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from workbook import build
+from workbook.check import VERDICT
+from workbook.source import ROOT, Source, SourceError, read, sources
+
+SOURCES = sources()
+NAMES = [source.title for source in SOURCES]
+
+
+def outcomes(**options: bool) -> dict[str, str]:
+    return {str(b.path.relative_to(ROOT)): b.outcome for b in build.build(check=True, **options)}
+
+
+def test_the_notebooks_are_what_their_sources_say() -> None:
+    """On a candidate's machine their answers are no drift; in CI nobody has answered anything."""
+    assert set(outcomes(strict=os.environ.get("CI") == "true").values()) == {"unchanged"}
+
+
+def test_there_is_no_notebook_without_a_source() -> None:
+    built = {path for source in SOURCES for path in source.notebooks}
+    found = {
+        path.relative_to(ROOT)
+        for folder in ("solutions", *(["notebooks", "exercises"] if os.environ.get("CI") == "true" else []))
+        for path in (ROOT / folder).rglob("*.ipynb")
+        if ".ipynb_checkpoints" not in path.parts
+    }
+    assert found <= built
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=NAMES)
+def test_building_a_solution_again_changes_no_byte(source: Source) -> None:
+    notebook = build.solution_notebook(source)
+    build.execute(notebook)
+    assert nbformat.writes(notebook) + "\n" == (ROOT / source.notebooks[1]).read_text()
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=NAMES)
+def test_an_exercise_notebook_gives_nothing_away(source: Source) -> None:
+    text = json.dumps(build.exercise_notebook(source), ensure_ascii=False)
+    for exercise in source.exercises.values():
+        assert json.dumps(exercise.stub, ensure_ascii=False)[1:-1] in text
+        assert json.dumps(exercise.solution, ensure_ascii=False)[1:-1] not in text
+        for explained in source.explained[exercise.id]:
+            assert json.dumps(explained, ensure_ascii=False)[1:-1] not in text
+        for variant in exercise.variants:
+            assert json.dumps(variant.source, ensure_ascii=False)[1:-1] not in text
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=NAMES)
+def test_only_answers_can_be_edited_and_no_cell_of_ours_deleted(source: Source) -> None:
+    for cell in build.exercise_notebook(source).cells:
+        if cell.cell_type == "code" and cell.metadata.workbook.role != "scratch":
+            assert cell.metadata.deletable is False
+            assert cell.metadata.get("editable", True) is (cell.metadata.workbook.role == "answer")
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=NAMES)
+def test_a_solution_shows_its_verdicts_and_reasons(source: Source) -> None:
+    notebook = nbformat.read(ROOT / source.notebooks[1], 4)
+    shown = [
+        o.data[VERDICT]["state"] for c in notebook.cells for o in c.get("outputs", []) if VERDICT in o.get("data", {})
+    ]
+    assert shown == ["solved"] * len(source.exercises)
+    text = "\n".join(cell.source for cell in notebook.cells)
+    for exercise in source.exercises.values():
+        for heading in ("**Why.**", "**Otherwise.**", "**What the tracker does.**", "**An interviewer asks next.**"):
+            assert heading in "\n".join(source.explained[exercise.id]), heading
+        assert all(explained in text for explained in source.explained[exercise.id])
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=NAMES)
+def test_cells_are_short_enough_to_be_read(source: Source) -> None:
+    for cell in source.cells:
+        if cell.role == "text":
+            prose = re.sub(
+                r"<details>.*?</details>|^\|.*$|^```.*?^```", "", cell.source, flags=re.DOTALL | re.MULTILINE
+            )
+            assert len(prose.split()) <= 90, cell.source
+        else:
+            assert [line for line in cell.source.splitlines() if len(line) > 100] == []
+    for exercise in source.exercises.values():
+        assert [line for line in exercise.solution.splitlines() if len(line) > 100] == []
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=NAMES)
+def test_every_link_leads_somewhere(source: Source) -> None:
+    for path in source.notebooks:
+        for cell in nbformat.read(ROOT / path, 4).cells:
+            for link in re.findall(r"\]\(([^)#]+)", cell.source if cell.cell_type == "markdown" else ""):
+                assert (ROOT / path).parent.joinpath(link).exists(), f"{path}: {link}"
+
+
+def test_ids_come_from_the_exercise_and_are_all_different() -> None:
+    for source in SOURCES:
+        for notebook in (build.exercise_notebook(source), build.solution_notebook(source)):
+            ids = [cell.id for cell in notebook.cells]
+            assert len(ids) == len(set(ids))
+    assert "d1-b3-e3-answer-1" in ids
+
+
+class TestACandidatesNotebook:
+    @pytest.fixture
+    def source(self) -> Source:
+        return SOURCES[0]
+
+    @pytest.fixture
+    def file(self, tmp_path: Path, source: Source) -> Path:
+        file = tmp_path / source.notebooks[0]
+        assert build._write(file, build.exercise_notebook(source)) == "written"
+        return file
+
+    def edit(self, file: Path, text: str = "mine") -> None:
+        notebook = nbformat.read(file, 4)
+        (answer,) = [cell for cell in notebook.cells if cell.id == "d0-b0-e1-answer-1"]
+        answer.source = text
+        nbformat.write(notebook, file)
+
+    def outcome(self, tmp_path: Path, source: Source, **options: bool) -> str:
+        return build.build_exercises(source, tmp_path, **options).outcome
+
+    def test_an_untouched_one_is_built_again(self, file: Path, tmp_path: Path, source: Source) -> None:
+        before = file.read_text()
+        assert self.outcome(tmp_path, source) == "unchanged"
+        notebook = nbformat.read(file, 4)
+        notebook.cells[2].outputs = [nbformat.v4.new_output("stream", text="run all")]
+        notebook.cells[2].execution_count = 1
+        nbformat.write(notebook, file)
+        assert self.outcome(tmp_path, source) == "written"
+        assert file.read_text() == before
+
+    def test_one_with_an_answer_is_never_written(self, file: Path, tmp_path: Path, source: Source) -> None:
+        self.edit(file)
+        before = file.read_bytes()
+        assert self.outcome(tmp_path, source) == "kept"
+        assert file.read_bytes() == before
+
+    @pytest.mark.parametrize("content", ["", "{", "[]", '{"cells": []}', "my notes"])
+    def test_one_that_is_no_notebook_any_more_is_never_written(
+        self, file: Path, tmp_path: Path, source: Source, content: str
+    ) -> None:
+        file.write_text(content)
+        assert self.outcome(tmp_path, source) == "kept"
+        assert file.read_text() == content
+
+    def test_an_answer_is_drift_only_where_nobody_answers(self, file: Path, tmp_path: Path, source: Source) -> None:
+        self.edit(file)
+        assert self.outcome(tmp_path, source, check=True) == "unchanged"
+        assert self.outcome(tmp_path, source, check=True, strict=True) == "stale"
+
+    def test_a_source_that_changed_is_drift_with_and_without_an_answer(
+        self, file: Path, tmp_path: Path, source: Source
+    ) -> None:
+        notebook = nbformat.read(file, 4)
+        notebook.cells[0].source = "# an older text"
+        notebook.metadata.workbook.digest = build.digest(notebook)
+        nbformat.write(notebook, file)
+        assert self.outcome(tmp_path, source, check=True) == "stale"
+        self.edit(file)
+        assert self.outcome(tmp_path, source, check=True) == "stale"
+
+    def test_a_missing_one_is_drift_and_is_built(self, file: Path, tmp_path: Path, source: Source) -> None:
+        file.unlink()
+        assert self.outcome(tmp_path, source, check=True) == "stale"
+        assert self.outcome(tmp_path, source) == "written"
+
+
+def test_a_solution_that_is_wrong_is_not_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / SOURCES[0].path).read_text()
+    solution = "return min(healthy, key=healthy.get, default=None)"
+    assert solution in text
+    file = tmp_path / "exercises.md"
+    file.write_text(text.replace(solution, "return 'slow'"))
+    source = read(file)
+    notebook = build.solution_notebook(source)
+    build.execute(notebook)
+    with pytest.raises(SourceError, match="the solution of d0.b0.e1 is wrong: the name of the lowest loss"):
+        build._all_solved(notebook, source)
+
+
+def test_a_solution_of_another_source_is_drift() -> None:
+    file = ROOT / SOURCES[0].notebooks[1]
+    assert not build._solution_differs(file, build.solution_notebook(SOURCES[0]))
+    assert build._solution_differs(file, build.solution_notebook(SOURCES[1]))
+    assert build._solution_differs(file.with_name("missing"), build.solution_notebook(SOURCES[0]))
