@@ -26,6 +26,7 @@ from .kernel import ENVIRONMENT
 from .source import ROOT, Cell, Source, SourceError, sources
 
 SECONDS = 120  # that one cell may take
+FOLDED = 20  # lines from which on support code is folded: the task should stay in view
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,8 @@ def _cell(cell: Cell, cell_id: str, note: str | None) -> NotebookNode:
         metadata["workbook"]["exercise"] = cell.exercise
     if cell.role in ("setup", "check"):
         metadata |= {"editable": False, "deletable": False}
+        if cell.source.count("\n") >= FOLDED:
+            metadata["jupyter"] = {"source_hidden": True}
     elif cell.role == "answer":
         metadata["deletable"] = False
     if cell.tags:
