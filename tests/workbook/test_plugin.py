@@ -77,12 +77,12 @@ class TestExercises:
     def test_all_solved_is_a_success(self, tmp_path: Path) -> None:
         code, said = nbval(exercise(tmp_path, "d0.b0.e1", RIGHT), "-v")
         assert code == 0
-        assert "d0.b0.e1.ipynb::d0.b0.e1 PASSED" in said
+        assert "::d0.b0.e1 PASSED" in said
 
     def test_not_attempted_is_no_success(self, tmp_path: Path) -> None:
         code, said = nbval(exercise(tmp_path, "d0.b0.e1"), "-v")
         assert code == 1
-        assert "d0.b0.e1.ipynb::d0.b0.e1 NOT ATTEMPTED" in said
+        assert "::d0.b0.e1 NOT ATTEMPTED" in said
 
     def test_one_exercise_can_be_named(self, tmp_path: Path) -> None:
         file = exercise(tmp_path, "d0.b0.e1", RIGHT)

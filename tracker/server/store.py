@@ -258,7 +258,6 @@ def _metric_ids(session: Session, run_id: int, keys: set[str]) -> dict[str, int]
     missing = sorted(keys - ids.keys())
     if missing:
         session.add_all([Metric(run_id=run_id, key=key, version=0) for key in missing])
-        session.flush()
         ids = dict(session.execute(known).all())
     return ids
 
