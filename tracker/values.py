@@ -31,6 +31,9 @@ MAX_KEY = 250  # characters
 MAX_TEXT = 10_000  # characters of a description
 MAX_SETTINGS = 65_536  # bytes of the params or the tags of a run, as JSON: read with every page of runs
 MAX_POINTS = 10_000  # per request: a batch should not keep the one writer from the others
+MAX_SHOWN = 100_000  # points or buckets of one curve in one answer
+MAX_COMPARED = 20  # runs in one picture: more lines nobody tells apart
+LOST_AFTER = 60_000  # ms without a sign of life, after which a running run is shown as lost
 MAX_BODY = 2 * 1024 * 1024  # bytes of one request
 
 

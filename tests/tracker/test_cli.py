@@ -10,7 +10,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
@@ -99,7 +99,7 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
 def test_a_database_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
     with serving(tmp_path, "--port", "0"):
         pass
-    with sqlite3.connect(tmp_path / "tracker.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "tracker.db")) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     said = refused(tracker("serve", "--dir", str(tmp_path), "--port", "0"))
     assert "does not fit this version of the tracker" in said

@@ -9,13 +9,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response, status
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response, status
+from pydantic import BaseModel
 
 from tracker import __version__
-from tracker.values import MAX_INTEGER, now_ms
+from tracker.values import MAX_COMPARED, MAX_INTEGER, MAX_SHOWN, now_ms
 
-from . import store, wire
+from . import wire
 from .db import Database
+from .ingest import Ingest
+from .problem import TooManyRuns
+from .store import curves, experiments, runs
+from .store import points as points_
+from .store.pages import PAGE
 
 router = APIRouter()
 
@@ -25,10 +31,19 @@ def _database(request: Request) -> Database:
     return database
 
 
+def _ingest(request: Request) -> Ingest:
+    ingest: Ingest = request.app.state.ingest
+    return ingest
+
+
 Db = Annotated[Database, Depends(_database)]
 Id = Annotated[int, Path(ge=1, le=MAX_INTEGER)]
 Cursor = Annotated[str | None, Query(description="`next` of the page before")]
 Limit = Annotated[int, Query(ge=1, le=200, description="rows of a page")]
+RunQuery = Annotated[wire.RunQuery, Query()]
+MaxPoints = Annotated[int, Query(ge=1, le=MAX_SHOWN, description="more points than this come as buckets")]
+
+POINTS = 2000  # of a curve, where the request does not say: about what a screen has columns
 
 
 def _refuses(*codes: int) -> dict[int | str, dict[str, Any]]:
@@ -37,50 +52,46 @@ def _refuses(*codes: int) -> dict[int | str, dict[str, Any]]:
     return {code: {"description": "refused", "content": content} for code in (*codes, 422)}
 
 
-def _page(listed: store.Listed) -> dict[str, Any]:
-    return {"items": listed.rows, "next": wire.to_cursor(listed.last_id) if listed.last_id else None}
-
-
-def _below(cursor: str | None) -> int | None:
-    return wire.from_cursor(cursor) if cursor is not None else None
-
-
 @router.post("/experiments", status_code=status.HTTP_201_CREATED, responses=_refuses(409, 413))
 def create_experiment(body: wire.ExperimentCreate, db: Db, response: Response) -> wire.ExperimentOut:
     """Creates an experiment; its name is unique."""
     with db.write() as session:
-        experiment = store.create_experiment(session, body.name, body.description, now_ms())
+        experiment = experiments.create_experiment(session, body.name, body.description, now_ms())
     response.headers["Location"] = f"/experiments/{experiment.id}"
     return wire.ExperimentOut.model_validate(experiment)
 
 
 @router.get("/experiments", responses=_refuses(400))
 def list_experiments(
-    db: Db, name: str | None = None, cursor: Cursor = None, limit: Limit = store.PAGE
+    db: Db, name: str | None = None, cursor: Cursor = None, limit: Limit = PAGE
 ) -> wire.Page[wire.ExperimentItem]:
     """Lists experiments, newest first."""
-    below = _below(cursor)
     with db.read() as session:
-        page = _page(store.list_experiments(session, name=name, below=below, limit=limit))
+        page = experiments.list_experiments(session, name=name, cursor=cursor, limit=limit)
         return wire.Page[wire.ExperimentItem].model_validate(page)
 
 
-@router.get("/experiments/{experiment_id}", responses=_refuses(404))
-def get_experiment(experiment_id: Id, db: Db, limit: Limit = store.PAGE) -> wire.ExperimentWithRuns:
-    """The experiment and the first page of its runs, each with the newest point of each curve."""
+@router.get("/experiments/{experiment_id}", responses=_refuses(400, 404))
+def get_experiment(experiment_id: Id, db: Db, query: RunQuery) -> wire.ExperimentWithRuns:
+    """The experiment and a page of its runs, each with the newest point of each curve."""
     with db.read() as session:
-        experiment = wire.ExperimentOut.model_validate(store.get_experiment(session, experiment_id))
-        runs = _page(store.list_runs(session, experiment_id, limit=limit))
-        return wire.ExperimentWithRuns(**dict(experiment), runs=wire.Page[wire.RunItem].model_validate(runs))
+        experiment = wire.ExperimentOut.model_validate(experiments.get_experiment(session, experiment_id))
+        page = runs.list_runs(session, experiment_id, **query.model_dump())
+        return wire.ExperimentWithRuns(**dict(experiment), runs=wire.Page[wire.RunItem].model_validate(page))
+
+
+@router.delete("/experiments/{experiment_id}", status_code=status.HTTP_204_NO_CONTENT, responses=_refuses(404))
+def delete_experiment(experiment_id: Id, db: Db) -> None:
+    """Deletes the experiment with its runs and all their points."""
+    with db.write() as session:
+        experiments.delete_experiment(session, experiment_id)
 
 
 @router.get("/experiments/{experiment_id}/runs", responses=_refuses(400, 404))
-def list_runs(experiment_id: Id, db: Db, cursor: Cursor = None, limit: Limit = store.PAGE) -> wire.Page[wire.RunItem]:
-    """Lists the experiment's runs, newest first."""
-    below = _below(cursor)
+def list_runs(experiment_id: Id, db: Db, query: RunQuery) -> wire.Page[wire.RunItem]:
+    """Lists the experiment's runs, the newest first or as `sort` says."""
     with db.read() as session:
-        page = _page(store.list_runs(session, experiment_id, below=below, limit=limit))
-        return wire.Page[wire.RunItem].model_validate(page)
+        return wire.Page[wire.RunItem].model_validate(runs.list_runs(session, experiment_id, **query.model_dump()))
 
 
 @router.post(
@@ -91,7 +102,7 @@ def list_runs(experiment_id: Id, db: Db, cursor: Cursor = None, limit: Limit = s
 def create_run(experiment_id: Id, body: wire.RunCreate, db: Db, response: Response) -> wire.RunOut:
     """Creates a run, or resumes the one that has this `external_id`."""
     with db.write() as session:
-        run, is_new = store.create_run(session, experiment_id, **dict(body), at=now_ms())
+        run, is_new = runs.create_run(session, experiment_id, **dict(body), at=now_ms())
     response.headers["Location"] = f"/runs/{run.id}"
     response.status_code = status.HTTP_201_CREATED if is_new else status.HTTP_200_OK
     return wire.RunOut.model_validate(run)
@@ -101,31 +112,83 @@ def create_run(experiment_id: Id, body: wire.RunCreate, db: Db, response: Respon
 def get_run(run_id: Id, db: Db) -> wire.RunOut:
     """The run."""
     with db.read() as session:
-        return wire.RunOut.model_validate(store.get_run(session, run_id))
+        return wire.RunOut.model_validate(runs.get_run(session, run_id))
 
 
 @router.patch("/runs/{run_id}", responses=_refuses(404, 409, 413))
 def change_run(run_id: Id, body: wire.RunPatch, db: Db) -> wire.RunOut:
     """Changes a run's status, name or tags."""
     with db.write() as session:
-        run = store.change_run(session, run_id, **dict(body), at=now_ms())
+        run = runs.change_run(session, run_id, **dict(body), at=now_ms())
     return wire.RunOut.model_validate(run)
 
 
+@router.delete("/runs/{run_id}", status_code=status.HTTP_204_NO_CONTENT, responses=_refuses(404))
+def delete_run(run_id: Id, db: Db) -> None:
+    """Deletes the run and all its points."""
+    with db.write() as session:
+        runs.delete_run(session, run_id)
+
+
 @router.post("/runs/{run_id}/metrics", status_code=status.HTTP_201_CREATED, responses=_refuses(404, 413))
-def add_points(run_id: Id, body: wire.Batch, db: Db) -> wire.Accepted:
+def add_points(run_id: Id, body: wire.Batch, ingest: Annotated[Ingest, Depends(_ingest)]) -> wire.Accepted:
     """Stores points, all or none. A point for a step that is there overwrites it, so sending a batch twice is safe."""
     now = now_ms()
-    points = ((p.key, p.step, float(p.value), now if p.at is None else p.at) for p in body.points)
+    return wire.Accepted(accepted=ingest.add(run_id, body.rows(now), at=now))
+
+
+@router.post("/runs/{run_id}/rewind", responses=_refuses(404, 413))
+def rewind(run_id: Id, body: wire.Rewind, db: Db) -> wire.Rewind:
+    """Deletes what was logged after a checkpoint, and keeps what is still on its way from coming back."""
     with db.write() as session:
-        return wire.Accepted(accepted=store.add_points(session, run_id, points, at=now))
+        points_.rewind(session, run_id, step=body.step, until=body.at)
+    return body
 
 
-@router.get("/runs/{run_id}/metrics/{key:path}", responses=_refuses(404))
-def get_curve(run_id: Id, key: str, db: Db) -> wire.Curve:
-    """One curve, sorted by step."""
+@router.get(
+    "/runs/{run_id}/metrics/{key:path}",
+    response_model=wire.AnyCurve,
+    responses={**_refuses(404), 304: {"description": "it has not changed since the ETag in If-None-Match"}},
+)
+def get_curve(
+    run_id: Id,
+    key: str,
+    db: Db,
+    start: Annotated[int | None, Query(alias="from", ge=0, le=MAX_INTEGER, description="the first step")] = None,
+    end: Annotated[int | None, Query(alias="to", ge=0, le=MAX_INTEGER, description="the last step")] = None,
+    max_points: MaxPoints = POINTS,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """One curve, sorted by step: point by point, or in buckets that keep every spike."""
     with db.read() as session:
-        return wire.Curve.model_validate(store.get_curve(session, run_id, key))
+        metric = curves.get_metric(session, run_id, key)
+        tag = f'"{metric.version}"'
+        if tag in (if_none_match or ""):
+            return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers={"ETag": tag})
+        curve = curves.read_curve(session, metric, start=start, end=end, at_most=max_points)
+    answer = (wire.SampledCurve if curve["sampled"] else wire.Curve).model_validate(curve)
+    return _written(answer, ETag=tag)
+
+
+@router.get("/compare", response_model=wire.Comparison, responses=_refuses(400, 404))
+def compare(
+    run: Annotated[list[Annotated[int, Query(ge=1, le=MAX_INTEGER)]], Query(min_length=1)],
+    key: wire.Key,
+    db: Db,
+    max_points: MaxPoints = POINTS,
+) -> Response:
+    """The same key of several runs, of one experiment or of many."""
+    if len(run) > MAX_COMPARED:
+        raise TooManyRuns(f"a comparison has at most {MAX_COMPARED} runs, this one has {len(run)}")
+    with db.read() as session:
+        compared = curves.compare(session, run, key, at_most=max_points)
+    return _written(wire.Comparison.model_validate({"key": key, "runs": compared}))
+
+
+def _written(answer: BaseModel, **headers: str) -> Response:
+    """An answer with many numbers, written at once: FastAPI's own way would first copy each of them, and loses the
+    infinities of a union on the way."""
+    return Response(answer.model_dump_json(), media_type="application/json", headers=headers)
 
 
 @router.get("/healthz")
@@ -138,5 +201,5 @@ async def healthz() -> wire.Health:
 def readyz(db: Db) -> wire.Health:
     """The process can do its work: the database answers."""
     with db.read() as session:
-        store.ping(session)
+        curves.ping(session)
     return wire.Health(version=__version__)

@@ -22,10 +22,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tracker import __version__
 from tracker.values import MAX_BODY
 
-from . import wire
 from .api import router
 from .config import Settings
 from .db import Database
+from .ingest import Ingest
+from .problem import Problem, Refusal, in_sentences
 
 WEB = Path(__file__).parent.parent / "web"
 log = logging.getLogger("tracker.server")
@@ -50,7 +51,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
         docs_url=None,  # both of FastAPI's pages load their scripts from somebody else's server
         redoc_url=None,
         exception_handlers={
-            wire.Refusal: _refusal,
+            Refusal: _refusal,
             RequestValidationError: _invalid,
             StarletteHTTPException: _http_error,
             OperationalError: _database_error,
@@ -58,6 +59,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
         },
     )
     app.state.database = database
+    app.state.ingest = Ingest(database)
     app.add_middleware(_BodyLimit)
     app.include_router(router)
     app.mount("/ui", _Pages(directory=WEB, html=True))
@@ -110,7 +112,7 @@ def _describe_problem(app: FastAPI) -> None:
 
     def openapi() -> dict[str, Any]:
         document = plain()
-        document["components"]["schemas"]["Problem"] = wire.Problem.model_json_schema()
+        document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend the document
@@ -120,7 +122,7 @@ def _problem(
     status: int, kind: str, detail: str, *, errors: list[dict[str, str]] | None = None, headers: Any = None
 ) -> JSONResponse:
     title = kind.replace("-", " ").capitalize()
-    problem = wire.Problem(type=f"urn:tracker:{kind}", title=title, status=status, detail=detail, errors=errors)
+    problem = Problem(type=f"urn:tracker:{kind}", title=title, status=status, detail=detail, errors=errors)
     return JSONResponse(problem.model_dump(exclude_none=True), status, headers, media_type="application/problem+json")
 
 
@@ -129,7 +131,7 @@ async def _refusal(_: Request, refusal: Any) -> JSONResponse:
 
 
 async def _invalid(_: Request, error: Any) -> JSONResponse:
-    errors = wire.in_sentences(error.errors())
+    errors = in_sentences(error.errors())
     detail = "; ".join(e["says"] if e["at"] == "body" else f"{e['at']}: {e['says']}" for e in errors)
     return _problem(422, "invalid", detail, errors=errors)
 

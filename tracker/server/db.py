@@ -30,7 +30,7 @@ class Database:
     def __init__(self, file: Path) -> None:
         self.file = file
         self.engine = create_engine(f"sqlite:///{file}", pool_size=CONNECTIONS, max_overflow=1)
-        self._writing = threading.Lock()
+        self.writing = threading.Lock()  # held by the one who writes
         event.listen(self.engine, "connect", _settle)
         event.listen(self.engine, "begin", _begin)
         self._writer: Engine = self.engine.execution_options(begin="BEGIN IMMEDIATE")
@@ -44,14 +44,20 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """One transaction, after those of all who asked before."""
-        with self._writing, Session(self._writer, expire_on_commit=False) as session, session.begin():
+        with self.writing, self.transaction() as session:
+            yield session
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """One transaction of whoever holds `writing`."""
+        with Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
 
     def migrate(self) -> None:
         """Brings the tables to this version, whichever they are from."""
         config = Config(attributes={"engine": self._writer})
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-        with self._writing:
+        with self.writing:
             command.upgrade(config, "head")
 
     def close(self) -> None:

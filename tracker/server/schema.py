@@ -31,11 +31,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from tracker.values import MAX_KEY, MAX_NAME, Status
+from tracker.values import LOST_AFTER, MAX_KEY, MAX_NAME, Status, now_ms
 
 # Only INTEGER PRIMARY KEY is SQLite's own row number; a BIGINT one would be a second index.
 _Int = BigInteger().with_variant(Integer(), "sqlite")
 _Json = JSON().with_variant(JSONB(), "postgresql")
+
+# SQLite gives the id of a deleted last row to the next one; a client that still sends to the old run must not meet it.
+_NEVER_REUSED = {"sqlite_autoincrement": True}
 
 Id = Annotated[int, mapped_column(_Int, primary_key=True)]
 Ms = Annotated[int, mapped_column(BigInteger)]
@@ -58,6 +61,8 @@ class Experiment(Base):
     description: Mapped[str] = mapped_column(Text, default="")
     created_at: Mapped[Ms]
 
+    __table_args__ = (_NEVER_REUSED,)
+
 
 class Run(Base):
     """One training, however often it was interrupted and resumed."""
@@ -78,8 +83,12 @@ class Run(Base):
     heartbeat_at: Mapped[Ms | None]  # the server's clock, at the last batch
     finished_at: Mapped[Ms | None]
     last_logged_at: Mapped[Ms | None]  # the client's clock, of its newest point: a resumed client goes on from here
-    fence_step: Mapped[Ms | None]  # a rewind: points after this step ...
-    fence_at: Mapped[Ms | None]  # ... that were logged before this time are no longer accepted
+    fences: Mapped[list[list[int]]] = mapped_column(_Json, default=list)  # [step, at] of each rewind that still counts
+
+    @property
+    def lost(self) -> bool:
+        """It should be running, and has been silent for too long."""
+        return self.status == Status.RUNNING and (self.heartbeat_at or 0) < now_ms() - LOST_AFTER
 
     __table_args__ = (
         UniqueConstraint("experiment_id", "external_id", name="runs_external_id"),
@@ -93,6 +102,7 @@ class Run(Base):
             sqlite_where=text("status = 'running'"),
             postgresql_where=text("status = 'running'"),
         ),
+        _NEVER_REUSED,
     )
 
 
@@ -112,7 +122,7 @@ class Metric(Base):
     min: Mapped[float | None] = mapped_column(Double)
     max: Mapped[float | None] = mapped_column(Double)
 
-    __table_args__ = (UniqueConstraint("run_id", "key", name="metrics_key"),)
+    __table_args__ = (UniqueConstraint("run_id", "key", name="metrics_key"), _NEVER_REUSED)
 
 
 class Point(Base):

@@ -1,76 +1,18 @@
-"""What travels: the requests we accept, the answers we give, and the refusals.
+"""What travels: the requests we accept and the answers we give.
 
 Requests are strict: an unknown field is more often a typing error than a wish. Answers are wide: a client must expect
 new fields. NaN and infinities are the strings "NaN", "Infinity" and "-Infinity"; times are milliseconds, UTC.
-
-Refusals are RFC 9457 `application/problem+json`, whose `detail` is a sentence that says what to do:
-
-    Refusal
-    ├── BadCursor           400   a page that we did not hand out
-    ├── NotFound            404
-    ├── NameTaken           409
-    ├── IllegalTransition   409   such as finished -> failed
-    └── TooManyPoints       413
 """
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictFloat, StrictInt
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictFloat, StrictInt, model_validator
 
 from tracker import values
 from tracker.values import Status
-
-
-class Refusal(Exception):
-    """A request that we understood and will not carry out."""
-
-    status: ClassVar[int]
-    kind: ClassVar[str]
-
-
-class BadCursor(Refusal):
-    """The cursor is none of ours."""
-
-    status, kind = 400, "bad-cursor"
-
-
-class NotFound(Refusal):
-    """There is no such thing."""
-
-    status, kind = 404, "not-found"
-
-
-class NameTaken(Refusal):
-    """Another experiment has that name."""
-
-    status, kind = 409, "name-taken"
-
-
-class IllegalTransition(Refusal):
-    """A run in this status cannot go to that one."""
-
-    status, kind = 409, "illegal-transition"
-
-
-class TooManyPoints(Refusal):
-    """More points than one request may hold."""
-
-    status, kind = 413, "too-large"
-
-
-class Problem(BaseModel):
-    """A refusal, as RFC 9457 writes it."""
-
-    type: str = Field(examples=["urn:tracker:name-taken"])
-    title: str = Field(examples=["Conflict"])
-    status: int = Field(examples=[409])
-    detail: str = Field(examples=["an experiment named 'digits' exists already"])
-    errors: list[dict[str, str]] | None = Field(default=None, description="for 422: `at` which place, `says` what")
 
 
 def _storable(text: str) -> str:
@@ -152,10 +94,52 @@ class PointIn(_Request):
     at: Time | None = Field(default=None, description="ms, UTC; without it, the server's clock")
 
 
-class Batch(_Request):
-    """Points, all of which are stored, or none."""
+class Series(_Request):
+    """Points of one key, as columns of equal length; without `at`, the server's clock."""
 
-    points: list[PointIn]
+    steps: list[Step]
+    values: list[Value]
+    at: list[Time] | None = None
+
+    @model_validator(mode="after")
+    def _equally_long(self) -> Self:
+        if len(self.steps) != len(self.values) or (self.at is not None and len(self.at) != len(self.steps)):
+            raise ValueError("steps, values and at are columns of one table: give them the same length")
+        return self
+
+
+class Batch(_Request):
+    """Points, all of which are stored, or none: one by one, or in columns, which are about half as long."""
+
+    points: list[PointIn] = []
+    series: dict[Key, Series] = {}
+
+    def rows(self, now: int) -> list[tuple[str, int, float, int]]:
+        """Key, step, value and time of each point; `now` (ms) for those without a time."""
+        rows = [(p.key, p.step, float(p.value), now if p.at is None else p.at) for p in self.points]
+        for key, s in self.series.items():
+            times = s.at if s.at is not None else [now] * len(s.steps)
+            rows += zip([key] * len(times), s.steps, map(float, s.values), times, strict=True)
+        return rows
+
+
+class Rewind(_Request):
+    """The training goes on from a checkpoint taken at `step`: what was logged after it, until `at`, goes."""
+
+    step: Step
+    at: Time = Field(description="ms, by the clock of the client: the time of its newest point")
+
+
+class RunQuery(_Request):
+    """Which runs of an experiment, and what of them."""
+
+    status: list[Status] = Field(default=[], description="only runs in one of these")
+    keys: list[Key] = Field(default=[], description="only these curves in `latest`")
+    sort: str | None = Field(
+        default=None, description="a metric's key: the lowest newest value first; with a '-' before it, the highest"
+    )
+    cursor: str | None = Field(default=None, description="`next` of the page before")
+    limit: int = Field(default=50, ge=1, le=200, description="rows of a page")
 
 
 class ExperimentOut(_Answer):
@@ -175,11 +159,14 @@ class ExperimentItem(ExperimentOut):
 
 
 class Latest(_Answer):
-    """The newest point of one curve."""
+    """The newest point of one curve; and of an ended run, how many points it has and its lowest and highest value."""
 
     step: int
     value: float
     at: int
+    count: int | None
+    min: float | None
+    max: float | None
 
 
 class RunOut(_Answer):
@@ -190,6 +177,7 @@ class RunOut(_Answer):
     external_id: str
     name: str
     status: Status
+    lost: bool = Field(description="it should be running, and has been silent for a minute")
     params: dict[str, Any]
     tags: dict[str, Any]
     restarts: int
@@ -223,19 +211,55 @@ class ExperimentWithRuns(ExperimentOut):
 
 
 class Accepted(_Answer):
-    """How many points were stored."""
+    """How many points were stored; those behind a rewind are not."""
 
     accepted: int
 
 
-class Curve(_Answer):
-    """One curve, sorted by step: three columns of equal length. `version` rises whenever the curve changes."""
-
+class _Curve(_Answer):
     key: str
-    version: int
+    version: int = Field(description="rises whenever the curve changes")
+
+
+class Curve(_Curve):
+    """One curve, sorted by step: three columns of equal length."""
+
+    sampled: Literal[False]
     steps: list[int]
     values: list[float]
     at: list[int]
+
+
+class SampledCurve(_Curve):
+    """One curve in buckets of equal width: first and last step, how many points and how many of them NaN, and the
+    lowest and highest of the others (null: all are NaN)."""
+
+    sampled: Literal[True]
+    first: list[int]
+    last: list[int]
+    count: list[int]
+    nans: list[int]
+    min: list[float | None]
+    max: list[float | None]
+
+
+AnyCurve = Annotated[Curve | SampledCurve, Field(discriminator="sampled")]
+
+
+class Compared(_Answer):
+    """One run of a comparison; no curve: it has not logged this key."""
+
+    run: int
+    name: str
+    experiment: str
+    curve: AnyCurve | None
+
+
+class Comparison(_Answer):
+    """One key of several runs, in the order in which they were asked for."""
+
+    key: str
+    runs: list[Compared]
 
 
 class Health(_Answer):
@@ -243,51 +267,3 @@ class Health(_Answer):
 
     status: Literal["ok"] = "ok"
     version: str
-
-
-def to_cursor(last_id: int) -> str:
-    """The cursor of the page that begins below `last_id`, newest first; opaque, so that what is in it may change."""
-    return base64.urlsafe_b64encode(json.dumps(["id", last_id]).encode()).decode().rstrip("=")
-
-
-def from_cursor(cursor: str) -> int:
-    """The `last_id` of a cursor. Raises BadCursor."""
-    try:
-        kind, last_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if kind == "id" and type(last_id) is int and 0 < last_id < 2**63:
-            return last_id
-    except (ValueError, TypeError):
-        pass
-    raise BadCursor("this cursor is not one that we handed out; begin again without one")
-
-
-def in_sentences(errors: Sequence[Any], at_most: int = 10) -> list[dict[str, str]]:
-    """Pydantic's errors as `at` (points[3].value) and `says`, one for each place."""
-    said: dict[str, str] = {}
-    for error in errors:
-        kind, place, says = error["type"], error["loc"], error["msg"].removeprefix("Value error, ")
-        if kind == "json_invalid":
-            place, says = place[:1], f"the body is not JSON: {error['ctx']['error']} at character {place[1]}"
-        elif kind == "extra_forbidden":
-            says = "there is no such field"
-        elif kind == "model_attributes_type" and len(place) == 1:
-            says = "send a JSON object, with the header Content-Type: application/json"
-        elif kind in ("float_type", "literal_error") and "value" in place:
-            says = 'send a number, or one of the strings "NaN", "Infinity" and "-Infinity"'
-        elif kind == "finite_number":
-            says = 'JSON has no such number; send "NaN", "Infinity" or "-Infinity" as a string'
-        said.setdefault(_path(place), says)
-        if len(said) == at_most:
-            break
-    return [{"at": at, "says": says} for at, says in said.items()]
-
-
-def _path(place: Sequence[str | int]) -> str:
-    """("body", "points", 3, "value", "float") -> points[3].value; the last is the branch of a union, not a place."""
-    path = ""
-    for part in place[1:]:
-        if isinstance(part, int):
-            path += f"[{part}]"
-        elif part != "float" and not part.startswith("literal["):
-            path += f".{part}" if path else part
-    return path or str(place[0])

@@ -148,9 +148,10 @@ class TestGetExperiment:
         assert [r["name"] for r in body["runs"]["items"]] == ["b", "a"]
         assert body["runs"]["next"] is None
         assert body["runs"]["items"][0]["latest"] == {}
+        unsealed = {"count": None, "min": None, "max": None}
         assert body["runs"]["items"][1]["latest"] == {
-            "loss": {"step": 2, "value": "NaN", "at": 20},
-            "val/acc": {"step": 1, "value": "-Infinity", "at": 10},
+            "loss": {"step": 2, "value": "NaN", "at": 20} | unsealed,
+            "val/acc": {"step": 1, "value": "-Infinity", "at": 10} | unsealed,
         }
         assert body["runs"]["items"][1]["params"] == {"lr": 0.1}
         assert second["id"] == body["runs"]["items"][0]["id"]
@@ -269,6 +270,7 @@ class TestAddPoints:
         assert curve == {
             "key": "train/loss",
             "version": 1,
+            "sampled": False,
             "steps": list(range(8)),
             "values": values,
             "at": [1000 + i for i in range(8)],
@@ -305,6 +307,148 @@ class TestGetCurve:
         http.post(f"/runs/{run['id']}/metrics", json={"points": [{"key": key, "value": 1, "step": 0}]})
         path = f"/runs/{run['id']}/metrics/{quote(key)}"
         assert http.get(path).json()["key"] == key
+
+    def test_a_bad_window_is_422(self, http: httpx.Client, run: dict[str, Any]) -> None:
+        for query in ("from=-1", "to=x", "max_points=0", "max_points=100001"):
+            refused(http.get(f"/runs/{run['id']}/metrics/loss?{query}"), 422, f"{query.split('=')[0]}: Input should be")
+
+    def test_a_long_one_comes_in_buckets(self, http: httpx.Client, run: dict[str, Any]) -> None:
+        values = [99.0 if i == 777 else "NaN" if i < 10 else 0.0 for i in range(1000)]
+        series = {"loss": {"steps": list(range(1000)), "values": values}}
+        assert http.post(f"/runs/{run['id']}/metrics", json={"series": series}).json() == {"accepted": 1000}
+        curve = http.get(f"/runs/{run['id']}/metrics/loss", params={"max_points": 100}).json()
+        assert curve["sampled"] is True
+        assert (curve["first"][:2], curve["last"][:2], curve["count"][:2]) == ([0, 10], [9, 19], [10, 10])
+        assert (curve["nans"][:2], curve["min"][:2], curve["max"][:2]) == ([10, 0], [None, 0.0], [None, 0.0])
+        assert max(filter(None, curve["max"])) == 99.0
+        window = http.get(f"/runs/{run['id']}/metrics/loss", params={"from": 775, "to": 777}).json()
+        assert (window["sampled"], window["steps"], window["values"]) == (False, [775, 776, 777], [0.0, 0.0, 99.0])
+
+    def test_one_that_has_not_changed_is_304(self, http: httpx.Client, run: dict[str, Any]) -> None:
+        point = {"key": "loss", "value": 1, "step": 0}
+        http.post(f"/runs/{run['id']}/metrics", json={"points": [point]})
+        first = http.get(f"/runs/{run['id']}/metrics/loss")
+        again = http.get(f"/runs/{run['id']}/metrics/loss", headers={"If-None-Match": first.headers["etag"]})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+        http.post(f"/runs/{run['id']}/metrics", json={"points": [point | {"step": 1}]})
+        changed = http.get(f"/runs/{run['id']}/metrics/loss", headers={"If-None-Match": first.headers["etag"]})
+        assert (changed.status_code, changed.json()["steps"]) == (200, [0, 1])
+
+
+class TestColumns:
+    @pytest.mark.parametrize(
+        ("series", "says"),
+        [
+            ({"steps": [1, 2], "values": [1]}, "series.loss: steps, values and at are columns of one table"),
+            ({"steps": [1], "values": [1], "at": []}, "series.loss: steps, values and at are columns of one table"),
+            ({"steps": [1], "values": [None]}, "series.loss.values[0]: send a number"),
+            ({"steps": [-1], "values": [1]}, "series.loss.steps[0]: Input should be greater"),
+        ],
+    )
+    def test_a_bad_column_is_422(self, http: httpx.Client, run: dict[str, Any], series: Any, says: str) -> None:
+        refused(http.post(f"/runs/{run['id']}/metrics", json={"series": {"loss": series}}), 422, says)
+
+    def test_a_bad_key_is_422(self, http: httpx.Client, run: dict[str, Any]) -> None:
+        answer = http.post(f"/runs/{run['id']}/metrics", json={"series": {" a": {"steps": [], "values": []}}})
+        refused(answer, 422, "a metric key is not empty and does not begin or end with a space")
+
+    def test_they_are_stored_like_points(self, http: httpx.Client, run: dict[str, Any]) -> None:
+        series = {"a": {"steps": [1, 2], "values": [0.5, "NaN"], "at": [10, 20]}, "b": {"steps": [7], "values": [1]}}
+        body = {"series": series, "points": [{"key": "a", "value": 9, "step": 1, "at": 5}]}
+        assert http.post(f"/runs/{run['id']}/metrics", json=body).json() == {"accepted": 4}
+        curve = http.get(f"/runs/{run['id']}/metrics/a").json()
+        assert (curve["steps"], curve["values"], curve["at"]) == ([1, 2], [0.5, "NaN"], [10, 20])
+
+
+class TestRewind:
+    def test_an_unknown_run_is_404(self, http: httpx.Client) -> None:
+        refused(http.post("/runs/123456/rewind", json={"step": 1, "at": 1}), 404, "there is no run 123456")
+
+    def test_without_a_time_it_is_422(self, http: httpx.Client, run: dict[str, Any]) -> None:
+        refused(http.post(f"/runs/{run['id']}/rewind", json={"step": 1}), 422, "at: Field required")
+
+    def test_what_came_after_the_checkpoint_goes_and_stays_away(self, http: httpx.Client, run: dict[str, Any]) -> None:
+        series = {"loss": {"steps": [1, 2, 3], "values": [1, 2, 3], "at": [10, 20, 30]}}
+        for _ in range(2):
+            http.post(f"/runs/{run['id']}/metrics", json={"series": series})
+            rewound = http.post(f"/runs/{run['id']}/rewind", json={"step": 1, "at": 30})
+            assert (rewound.status_code, rewound.json()) == (200, {"step": 1, "at": 30})
+            assert http.get(f"/runs/{run['id']}/metrics/loss").json()["steps"] == [1]
+        assert http.post(f"/runs/{run['id']}/metrics", json={"series": series}).json() == {"accepted": 1}
+
+
+class TestDelete:
+    def test_what_is_not_there_is_404(self, http: httpx.Client) -> None:
+        refused(http.delete("/runs/123456"), 404, "there is no run 123456")
+        refused(http.delete("/experiments/123456"), 404, "there is no experiment 123456")
+
+    def test_what_was_deleted_is_gone(self, http: httpx.Client, run: dict[str, Any]) -> None:
+        assert http.delete(f"/runs/{run['id']}").status_code == 204
+        refused(http.get(f"/runs/{run['id']}"), 404, "there is no run")
+        point = {"key": "loss", "value": 1, "step": 0}
+        refused(http.post(f"/runs/{run['id']}/metrics", json={"points": [point]}), 404, "there is no run")
+        assert http.delete(f"/experiments/{run['experiment_id']}").status_code == 204
+        refused(http.get(f"/experiments/{run['experiment_id']}"), 404, "there is no experiment")
+
+
+class TestSortAndFilter:
+    def test_a_bad_query_is_422(self, http: httpx.Client, experiment: dict[str, Any]) -> None:
+        path = f"/experiments/{experiment['id']}/runs"
+        refused(http.get(path, params={"status": "lost"}), 422, "status[0]: Input should be 'queued'")
+        refused(http.get(path, params={"order": "loss"}), 422, "order: there is no such field")
+
+    def test_runs_are_sorted_chosen_and_paged(self, http: httpx.Client, experiment: dict[str, Any]) -> None:
+        path = f"/experiments/{experiment['id']}/runs"
+        for loss in (0.3, "NaN", 0.1, 0.2):
+            made = created(http.post(path, json={"name": str(loss)}))
+            series = {key: {"steps": [0], "values": [loss]} for key in ("loss", "other")}
+            http.post(f"/runs/{made['id']}/metrics", json={"series": series})
+        query: dict[str, Any] = {"sort": "-loss", "keys": ["loss"], "status": ["running", "failed"], "limit": 3}
+        first = http.get(path, params=query).json()
+        rest = http.get(path, params=query | {"cursor": first["next"]}).json()
+        assert [r["name"] for r in first["items"] + rest["items"]] == ["0.3", "0.2", "0.1", "NaN"]
+        assert all(list(r["latest"]) == ["loss"] for r in first["items"])
+        assert http.get(f"/experiments/{experiment['id']}", params=query).json()["runs"] == first
+        refused(http.get(path, params=query | {"cursor": first["next"], "sort": "loss"}), 400, "cursor")
+
+
+class TestCompare:
+    def test_too_many_or_unknown_runs_are_refused(self, http: httpx.Client) -> None:
+        refused(http.get("/compare", params={"key": "loss"}), 422, "run: Field required")
+        refused(http.get("/compare", params={"run": [1] * 21, "key": "loss"}), 400, "at most 20 runs, this one has 21")
+        refused(http.get("/compare", params={"run": [123456], "key": "loss"}), 404, "there is no run 123456")
+
+    def test_each_run_has_its_curve_or_none(self, http: httpx.Client, run: dict[str, Any]) -> None:
+        other = created(http.post(f"/experiments/{run['experiment_id']}/runs", json={"name": "other"}))
+        http.post(f"/runs/{run['id']}/metrics", json={"points": [{"key": "a/b", "value": "Infinity", "step": 3}]})
+        body = http.get("/compare", params={"run": [other["id"], run["id"]], "key": "a/b"}).json()
+        assert body["key"] == "a/b"
+        assert [(r["run"], r["name"]) for r in body["runs"]] == [(other["id"], "other"), (run["id"], run["name"])]
+        assert body["runs"][0]["curve"] is None
+        assert body["runs"][1]["curve"]["values"] == ["Infinity"]
+
+
+def test_single_points_of_many_clients_all_arrive_once(http: httpx.Client, run: dict[str, Any]) -> None:
+    """Sixteen clients at once, each its own curve, a point per request; the fast form of the load in benchmarks/."""
+    failed: list[str] = []
+
+    def client(number: int) -> None:
+        with httpx.Client(base_url=http.base_url) as mine:
+            for step in range(25):
+                point = {"key": f"k{number}", "value": step, "step": step}
+                answer = mine.post(f"/runs/{run['id']}/metrics", json={"points": [point]})
+                if answer.status_code != 201:
+                    failed.append(answer.text)
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    for number in range(16):
+        curve = http.get(f"/runs/{run['id']}/metrics/k{number}").json()
+        assert (curve["steps"], curve["values"]) == (list(range(25)), list(range(25)))
 
 
 def test_it_is_alive_and_ready(http: httpx.Client) -> None:

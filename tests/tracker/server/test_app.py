@@ -1,6 +1,7 @@
 """What holds for every route: refusals, hosts, pages, and the OpenAPI document."""
 
 import sqlite3
+from contextlib import closing
 from typing import Any
 
 import httpx
@@ -71,13 +72,13 @@ def test_every_route_says_what_it_refuses(http: httpx.Client) -> None:
 
 
 def test_a_database_in_trouble_is_503_with_a_time_to_come_back(http: httpx.Client, server: Any) -> None:
-    with sqlite3.connect(server.folder / "tracker.db") as connection:
+    with closing(sqlite3.connect(server.folder / "tracker.db")) as connection, connection:
         connection.execute("ALTER TABLE experiments RENAME TO elsewhere")
     answer = http.get("/readyz")
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "1"
     assert "no such table" in problem(answer)["detail"]
     assert http.get("/healthz").status_code == 200
-    with sqlite3.connect(server.folder / "tracker.db") as connection:
+    with closing(sqlite3.connect(server.folder / "tracker.db")) as connection, connection:
         connection.execute("ALTER TABLE elsewhere RENAME TO experiments")
     assert http.get("/readyz").status_code == 200

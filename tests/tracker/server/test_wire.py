@@ -1,10 +1,10 @@
-import base64
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from tracker.server import wire
+from tracker.server.problem import in_sentences
 
 
 def said(model: type[wire._Request], body: Any) -> dict[str, str]:
@@ -12,7 +12,7 @@ def said(model: type[wire._Request], body: Any) -> dict[str, str]:
     with pytest.raises(ValidationError) as error:
         model.model_validate(body)
     errors = [{**e, "loc": ("body", *e["loc"])} for e in error.value.errors()]
-    return {e["at"]: e["says"] for e in wire.in_sentences(errors)}
+    return {e["at"]: e["says"] for e in in_sentences(errors)}
 
 
 POINT = {"key": "loss", "value": 0.5, "step": 1}
@@ -83,35 +83,3 @@ def test_a_run_begins_queued_or_running() -> None:
 @pytest.mark.parametrize("value", [0, 0.5, -1e300, "NaN", "Infinity", "-Infinity"])
 def test_every_value_is_accepted(value: Any) -> None:
     assert wire.PointIn.model_validate(POINT | {"value": value}).value == value
-
-
-@pytest.mark.parametrize("last_id", [1, 77, 2**63 - 1])
-def test_a_cursor_brings_back_what_it_was_made_of(last_id: int) -> None:
-    assert wire.from_cursor(wire.to_cursor(last_id)) == last_id
-
-
-@pytest.mark.parametrize(
-    "forged",
-    [
-        "",
-        "x",
-        "????",
-        "é",
-        *(
-            base64.urlsafe_b64encode(t).decode()
-            for t in (
-                b"[]",
-                b'["id", 0]',
-                b'["id", true]',
-                b'["id", "1"]',
-                b'["name", 1]',
-                b'{"id": 1}',
-                b"\xff",
-                b'["id", 9223372036854775808]',
-            )
-        ),
-    ],
-)
-def test_a_forged_cursor_is_refused(forged: str) -> None:
-    with pytest.raises(wire.BadCursor):
-        wire.from_cursor(forged)

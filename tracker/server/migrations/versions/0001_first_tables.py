@@ -21,6 +21,7 @@ def upgrade() -> None:
         sa.Column("owner", sa.String(200), nullable=False),
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "runs",
@@ -38,12 +39,12 @@ def upgrade() -> None:
         sa.Column("heartbeat_at", sa.BigInteger()),
         sa.Column("finished_at", sa.BigInteger()),
         sa.Column("last_logged_at", sa.BigInteger()),
-        sa.Column("fence_step", sa.BigInteger()),
-        sa.Column("fence_at", sa.BigInteger()),
+        sa.Column("fences", JSON, nullable=False),
         sa.UniqueConstraint("experiment_id", "external_id", name="runs_external_id"),
         sa.CheckConstraint(
             "status IN ('queued', 'running', 'finished', 'failed', 'killed', 'preempted')", name="runs_status"
         ),
+        sqlite_autoincrement=True,
     )
     op.create_index("runs_by_experiment", "runs", ["experiment_id", "id"])
     op.create_index("runs_alive", "runs", ["heartbeat_at"], sqlite_where=RUNNING, postgresql_where=RUNNING)
@@ -60,6 +61,7 @@ def upgrade() -> None:
         sa.Column("min", sa.Double()),
         sa.Column("max", sa.Double()),
         sa.UniqueConstraint("run_id", "key", name="metrics_key"),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "points",

@@ -1,0 +1,104 @@
+"""Refusals: what we understand and will not do, and how it is said.
+
+Each is an RFC 9457 `application/problem+json`, whose `detail` is a sentence that says what to do:
+
+    Refusal
+    ├── BadCursor           400   a page that we did not hand out, or that belongs to another question
+    ├── TooManyRuns         400   more than one picture can show
+    ├── NotFound            404
+    ├── NameTaken           409
+    ├── IllegalTransition   409   such as finished -> failed
+    └── TooManyPoints       413
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, Field
+
+
+class Refusal(Exception):
+    """A request that we understood and will not carry out."""
+
+    status: ClassVar[int]
+    kind: ClassVar[str]
+
+
+class BadCursor(Refusal):
+    """The cursor is none of ours."""
+
+    status, kind = 400, "bad-cursor"
+
+
+class TooManyRuns(Refusal):
+    """More runs than a comparison may have."""
+
+    status, kind = 400, "too-many-runs"
+
+
+class NotFound(Refusal):
+    """There is no such thing."""
+
+    status, kind = 404, "not-found"
+
+
+class NameTaken(Refusal):
+    """Another experiment has that name."""
+
+    status, kind = 409, "name-taken"
+
+
+class IllegalTransition(Refusal):
+    """A run in this status cannot go to that one."""
+
+    status, kind = 409, "illegal-transition"
+
+
+class TooManyPoints(Refusal):
+    """More points than one request may hold."""
+
+    status, kind = 413, "too-large"
+
+
+class Problem(BaseModel):
+    """A refusal, as RFC 9457 writes it."""
+
+    type: str = Field(examples=["urn:tracker:name-taken"])
+    title: str = Field(examples=["Conflict"])
+    status: int = Field(examples=[409])
+    detail: str = Field(examples=["an experiment named 'digits' exists already"])
+    errors: list[dict[str, str]] | None = Field(default=None, description="for 422: `at` which place, `says` what")
+
+
+def in_sentences(errors: Sequence[Any], at_most: int = 10) -> list[dict[str, str]]:
+    """Pydantic's errors as `at` (points[3].value) and `says`, one for each place."""
+    said: dict[str, str] = {}
+    for error in errors:
+        kind, place, says = error["type"], error["loc"], error["msg"].removeprefix("Value error, ")
+        if kind == "json_invalid":
+            place, says = place[:1], f"the body is not JSON: {error['ctx']['error']} at character {place[1]}"
+        elif kind == "extra_forbidden":
+            says = "there is no such field"
+        elif kind == "model_attributes_type" and len(place) == 1:
+            says = "send a JSON object, with the header Content-Type: application/json"
+        elif kind in ("float_type", "literal_error") and not {"value", "values"}.isdisjoint(place):
+            says = 'send a number, or one of the strings "NaN", "Infinity" and "-Infinity"'
+        elif kind == "finite_number":
+            says = 'JSON has no such number; send "NaN", "Infinity" or "-Infinity" as a string'
+        said.setdefault(_path(place), says)
+        if len(said) == at_most:
+            break
+    return [{"at": at, "says": says} for at, says in said.items()]
+
+
+def _path(place: Sequence[str | int]) -> str:
+    """("body", "points", 3, "value", "float") -> points[3].value; the last is the branch of a union, not a place."""
+    path = ""
+    for part in place[1:]:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif part != "float" and not part.startswith("literal["):
+            path += f".{part}" if path else part
+    return path or str(place[0])

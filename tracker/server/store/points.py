@@ -1,0 +1,121 @@
+"""Points on their way in: stored all or none, each exactly once however often it is sent, and kept behind rewinds.
+
+A **rewind** to step s at time t says that the training goes on from a checkpoint taken at s: the points after s that
+were logged until t are deleted. It stays on the run as a fence, because some of these points may still be on their way.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from tracker.values import MAX_POINTS, rank
+
+from ..problem import TooManyPoints
+from ..schema import Metric, Run
+from .runs import get_run
+
+Row = tuple[str, int, float, int]  # a point: key, step, value, logged_at
+
+# A point that is there already gives way to one of higher `values.rank`.
+UPSERT = """
+INSERT INTO points (metric_id, step, value, logged_at) VALUES (?, ?, ?, ?)
+ON CONFLICT (metric_id, step) DO UPDATE SET value = excluded.value, logged_at = excluded.logged_at
+WHERE excluded.logged_at > points.logged_at
+   OR excluded.logged_at = points.logged_at AND (points.value IS NULL OR excluded.value > points.value)
+"""
+# The same rule for the copy on the curve's row; a point that arrives late must not take the place of a newer one.
+KEEP_LATEST = """
+UPDATE metrics SET last_step = :step, last_value = :value, last_at = :at
+WHERE id = :id AND (last_step IS NULL OR :step > last_step OR :step = last_step AND (
+      :at > last_at OR :at = last_at AND (last_value IS NULL OR :value > last_value)))
+"""
+TOUCH = """
+UPDATE metrics SET count = NULL, min = NULL, max = NULL,
+       version = (SELECT max(version) FROM metrics WHERE run_id = :run_id) + 1
+WHERE run_id = :run_id AND id IN (SELECT value FROM json_each(:ids))
+"""
+REWIND = """
+DELETE FROM points
+WHERE metric_id IN (SELECT id FROM metrics WHERE run_id = :run_id) AND step > :step AND logged_at <= :at
+"""
+FIND_LATEST = """
+UPDATE metrics SET (last_step, last_value, last_at) = (
+    SELECT step, value, logged_at FROM points WHERE metric_id = metrics.id ORDER BY step DESC LIMIT 1)
+WHERE run_id = :run_id
+"""
+
+
+def add_points(session: Session, run_id: int, points: Iterable[Row], *, at: int) -> int:
+    """Stores the points, all or none, and keeps each curve's newest point on its row; how many were stored.
+
+    Those behind a rewind are left out. Sending any of them again changes nothing. Raises NotFound and TooManyPoints.
+    """
+    points = list(points)
+    if len(points) > MAX_POINTS:
+        raise TooManyPoints(
+            f"a request holds at most {MAX_POINTS} points, this one has {len(points)}: send it in parts"
+        )
+    run = get_run(session, run_id)
+    run.heartbeat_at = at
+    if points:
+        run.last_logged_at = max(run.last_logged_at or 0, max(logged_at for *_, logged_at in points))
+    if run.fences:
+        points = [p for p in points if not any(p[1] > step and p[3] <= until for step, until in run.fences)]
+    # One statement may not meet a row twice, so of each (key, step) only the highest rank goes on.
+    best: dict[tuple[str, int], tuple[float, int]] = {}
+    for key, step, value, logged_at in points:
+        known = best.get((key, step))
+        if known is None or rank(value, logged_at) > rank(*known):
+            best[key, step] = value, logged_at
+    if best:
+        ids = _metric_ids(session, run_id, {key for key, _ in best})
+        # Sorted by (metric, step), the order of the primary key: fewer pages are touched, and two writers never
+        # lock the same rows in opposite order.
+        rows = sorted((ids[key], step, _null(value), logged_at) for (key, step), (value, logged_at) in best.items())
+        connection = session.connection()
+        connection.exec_driver_sql(UPSERT, rows)
+        newest = {metric_id: (step, value, logged_at) for metric_id, step, value, logged_at in rows}
+        connection.exec_driver_sql(
+            KEEP_LATEST, [{"id": i, "step": s, "value": v, "at": t} for i, (s, v, t) in newest.items()]
+        )
+        connection.exec_driver_sql(TOUCH, {"run_id": run_id, "ids": str(sorted(newest))})
+    return len(points)
+
+
+def rewind(session: Session, run_id: int, *, step: int, until: int) -> Run:
+    """The run, without the points after `step` that were logged until then (ms, by the clock that logged them).
+
+    Doing it again changes nothing, and points that it deleted are not accepted again. Raises NotFound.
+    """
+    run = get_run(session, run_id, lock=True)
+    # Of two fences, one that begins earlier and reaches further says all that the other says.
+    fences = [fence for fence in run.fences if not (step <= fence[0] and fence[1] <= until)]
+    if not any(s <= step and until <= t for s, t in fences):
+        fences.append([step, until])
+    run.fences = fences
+    connection = session.connection()
+    connection.exec_driver_sql(REWIND, {"run_id": run_id, "step": step, "at": until})
+    connection.exec_driver_sql(FIND_LATEST, {"run_id": run_id})
+    ids = session.scalars(select(Metric.id).where(Metric.run_id == run_id)).all()
+    connection.exec_driver_sql(TOUCH, {"run_id": run_id, "ids": str(list(ids))})
+    return run
+
+
+def _metric_ids(session: Session, run_id: int, keys: set[str]) -> dict[str, int]:
+    """The id of each key's curve; those that are new get one."""
+    known = select(Metric.key, Metric.id).where(Metric.run_id == run_id)
+    ids = dict(session.execute(known).all())
+    missing = sorted(keys - ids.keys())
+    if missing:
+        session.add_all([Metric(run_id=run_id, key=key, version=0) for key in missing])
+        ids = dict(session.execute(known).all())
+    return ids
+
+
+def _null(value: float) -> float | None:
+    """How a value is stored."""
+    return None if math.isnan(value) else value

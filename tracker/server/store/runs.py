@@ -1,0 +1,195 @@
+"""Runs: ORM objects like experiments, listed with the newest point of each of their curves.
+
+A list is sorted by the newest value of any metric. That value may be a number, a NaN, or missing; these come in this
+order whichever way the numbers are sorted, and the cursor says in which of the three parts its row stood. (SQL's own
+order would put NULL first or last depending on the database, and no comparison with NULL ever finds the next page.)
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, delete, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from tracker.values import ENDED, TRANSITIONS, Status, decode, encode
+
+from ..problem import BadCursor, IllegalTransition, NotFound
+from ..schema import Metric, Run
+from .curves import nan_of, seal
+from .experiments import get_experiment
+from .pages import PAGE, Page, from_cursor, is_more, to_cursor
+
+NUMBER, NAN, MISSING = 0, 1, 2  # the three parts of a sorted list
+
+
+def create_run(
+    session: Session,
+    experiment_id: int,
+    *,
+    external_id: str | None = None,
+    attempt: str | None = None,
+    name: str | None = None,
+    status: Status = Status.RUNNING,
+    params: dict[str, Any] | None = None,
+    tags: dict[str, Any] | None = None,
+    at: int,
+) -> tuple[Run, bool]:
+    """The run and whether it is new. Raises NotFound for the experiment.
+
+    A run that has this `external_id` is resumed: it keeps its name and params, and runs again. The same `attempt`
+    asking twice (an answer that got lost) is no restart.
+    """
+    get_experiment(session, experiment_id)
+    if external_id is not None:
+        query = select(Run).where(Run.experiment_id == experiment_id, Run.external_id == external_id)
+        run = session.scalars(query.with_for_update()).one_or_none()
+        if run is not None:
+            if attempt is None or attempt != run.attempt:
+                run.attempt, run.restarts = attempt, run.restarts + 1
+                run.status, run.heartbeat_at, run.finished_at = Status.RUNNING, at, None
+                run.started_at = run.started_at or at
+            return run, False
+    started = at if status == Status.RUNNING else None
+    run = Run(
+        experiment_id=experiment_id,
+        external_id=external_id or uuid.uuid4().hex,
+        attempt=attempt,
+        name=name or "",
+        status=status,
+        params=params or {},
+        tags=tags or {},
+        created_at=at,
+        started_at=started,
+        heartbeat_at=started,
+    )
+    session.add(run)
+    session.flush()
+    run.name = name or f"run {run.id}"
+    return run, True
+
+
+def get_run(session: Session, run_id: int, *, lock: bool = False) -> Run:
+    """The run; with `lock`, nobody else can change it until this transaction ends. Raises NotFound."""
+    query = select(Run).where(Run.id == run_id)
+    run = session.scalars(query.with_for_update() if lock else query).one_or_none()
+    if run is None:
+        raise NotFound(f"there is no run {run_id}")
+    return run
+
+
+def change_run(
+    session: Session,
+    run_id: int,
+    *,
+    status: Status | None = None,
+    name: str | None = None,
+    tags: dict[str, Any] | None = None,
+    at: int,
+) -> Run:
+    """The run, changed. Raises NotFound and IllegalTransition. The status that it has already is no transition."""
+    run = get_run(session, run_id, lock=True)
+    if status is not None and status != run.status:
+        allowed = TRANSITIONS[Status(run.status)]
+        if status not in allowed:
+            raise IllegalTransition(
+                f"run {run_id} is {run.status} and cannot become {status}, only {' or '.join(sorted(allowed))}"
+            )
+        run.status = status
+        run.finished_at = at if status in ENDED else None
+        if status == Status.RUNNING:
+            run.started_at, run.heartbeat_at = run.started_at or at, at
+        elif status in ENDED:
+            seal(session, run_id)
+    run.name = name if name is not None else run.name
+    run.tags = tags if tags is not None else run.tags
+    return run
+
+
+def delete_run(session: Session, run_id: int) -> None:
+    """Deletes the run and all its points. Raises NotFound."""
+    get_run(session, run_id, lock=True)
+    session.execute(delete(Run).where(Run.id == run_id))
+
+
+def list_runs(
+    session: Session,
+    experiment_id: int,
+    *,
+    status: Collection[Status] = (),
+    keys: Collection[str] = (),
+    sort: str | None = None,
+    cursor: str | None = None,
+    limit: int = PAGE,
+) -> Page:
+    """The experiment's runs, each with `latest`: the newest point of each curve, by key.
+
+    `status` and `keys` choose runs and curves (none: all). `sort` is a metric's key, "loss" for the lowest newest value
+    first or "-loss" for the highest; without it, the newest runs come first. Two statements, however many runs and
+    curves, and none of them reads a point. Raises NotFound and BadCursor.
+    """
+    get_experiment(session, experiment_id)
+    sorted_by = aliased(Metric)
+    part = case((sorted_by.last_step.is_(None), MISSING), (sorted_by.last_value.is_(None), NAN), else_=NUMBER)
+    value = sorted_by.last_value
+    query = select(Run, part, value).where(Run.experiment_id == experiment_id).limit(limit + 1)
+    query = query.outerjoin(
+        sorted_by, and_(sorted_by.run_id == Run.id, sorted_by.key == (sort or "").removeprefix("-"))
+    )
+    if sort is None:
+        query = query.order_by(Run.id.desc())
+    else:
+        query = query.order_by(part, value.desc() if sort.startswith("-") else value.asc(), Run.id.desc())
+    if status:
+        query = query.where(Run.status.in_(status))
+    if cursor is not None:
+        query = query.where(_after(cursor, sort, part, value))
+    rows = session.execute(query).all()
+    runs = {run.id: run for run, *_ in rows[:limit]}
+    for run in runs.values():
+        run.latest = {}  # for wire.RunItem
+    curves = select(Metric).where(Metric.run_id.in_(runs), Metric.last_step.is_not(None)).order_by(Metric.key)
+    if keys:
+        curves = curves.where(Metric.key.in_(keys))
+    for metric in session.scalars(curves):
+        runs[metric.run_id].latest[metric.key] = {
+            "step": metric.last_step,
+            "value": nan_of(metric.last_value),
+            "at": metric.last_at,
+            "count": metric.count,
+            "min": metric.min,
+            "max": metric.max,
+        }
+    return Page(list(runs.values()), _next(rows[limit - 1], sort) if is_more(rows, limit) else None)
+
+
+def _next(row: Any, sort: str | None) -> str:
+    """The cursor of the page after this row."""
+    run, part, value = row
+    if sort is None:
+        return to_cursor(_order(sort), run.id)
+    return to_cursor(_order(sort), part, encode(value) if part == NUMBER else 0, run.id)
+
+
+def _order(sort: str | None) -> str:
+    return "newest" if sort is None else f"metric {sort}"
+
+
+def _after(cursor: str, sort: str | None, part: ColumnElement[int], value: Any) -> ColumnElement[bool]:
+    """The condition for rows after the cursor's. Raises BadCursor."""
+    place = from_cursor(cursor, _order(sort))
+    its_id: int = place[-1]
+    if sort is None:
+        return Run.id < its_id
+    try:
+        its_part, its_value, _ = place
+        its_part, its_value = (NUMBER, NAN, MISSING).index(its_part), decode(its_value)
+    except (ValueError, TypeError):
+        raise BadCursor("this cursor is not one that we handed out for this list; begin again without one") from None
+    same = Run.id < its_id
+    if its_part == NUMBER:
+        beyond = value < its_value if sort.startswith("-") else value > its_value
+        same = or_(beyond, and_(value == its_value, same))
+    return or_(part > its_part, and_(part == its_part, same))
