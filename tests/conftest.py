@@ -141,7 +141,7 @@ def studying(checkout: Path) -> Iterator[Study]:
         yield Study(checkout, process, found[1], found[2])
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
 
 
 @pytest.fixture(name="studying")

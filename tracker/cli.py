@@ -176,7 +176,7 @@ def _train(url: str, name: str, config: Config) -> None:
 
 
 def _sync(options: argparse.Namespace) -> None:
-    from .client.run import sync
+    from .client.sender import sync
 
     folder, url = _folder(options), _url(options)
     sent, busy = sync(folder, url)

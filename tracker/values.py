@@ -20,10 +20,12 @@ The last three are a resume: the same run goes on.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import time
 from enum import StrEnum
+from typing import Any
 
 MAX_INTEGER = 2**53 - 1  # of a step, a time, an id: the largest that a JavaScript number holds exactly
 MAX_NAME = 200  # characters: a table row shows it whole
@@ -108,6 +110,24 @@ def check_external_id(external_id: str) -> str:
             f"{external_id[:80]!r}"
         )
     return external_id
+
+
+def check_settings(settings: dict[str, Any], what: str = "settings") -> dict[str, Any]:
+    """The params or tags of a run, themselves. Raises ValueError with a sentence for what could not be kept."""
+    try:
+        text = json.dumps(settings, allow_nan=False, ensure_ascii=False)
+        size = len(text.encode())
+    except RecursionError:
+        raise ValueError(f"{what} are nested too deeply") from None
+    except UnicodeEncodeError:
+        raise ValueError(f"{what} hold no half of a surrogate pair") from None
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{what} must be what JSON can hold ({error}); write an infinity as text") from None
+    if "\\u0000" in text:
+        raise ValueError(f"{what} hold no NUL")
+    if size > MAX_SETTINGS:
+        raise ValueError(f"{what} have at most {MAX_SETTINGS} bytes of JSON, these have {size}")
+    return settings
 
 
 def now_ms() -> int:

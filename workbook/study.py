@@ -15,10 +15,9 @@ import subprocess
 import sys
 import time
 import webbrowser
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, Self
 
 from tracker.cli import PORT, PORTS
 from tracker.client.http import Api
@@ -42,12 +41,12 @@ def study(*, browser: bool) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
-        with ExitStack() as running:
+        with Children() as running:
             print("Starting the tracker and JupyterLab ...", flush=True)
             token = secrets.token_hex(16)
             url, server = _tracker(running)
             environment = {"TRACKER_URL": url, "JUPYTER_TOKEN": token, "JUPYTER_CONFIG_PATH": str(CONFIG)}
-            lab = running.enter_context(_process("jupyter", _jupyter(), environment))
+            lab = running.start("jupyter", _jupyter(), environment)
             if server:
                 _wait_for(server, "tracker", re.compile(r"tracker: (http://[^/]+)/ui/"))
             _demo(running, url)
@@ -69,7 +68,7 @@ def _interrupt(number: int, frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _tracker(running: ExitStack) -> tuple[str, subprocess.Popen[bytes] | None]:
+def _tracker(running: Children) -> tuple[str, subprocess.Popen[bytes] | None]:
     """The address of this checkout's tracker, and its process unless another `make study` has it running already.
 
     The address is settled before the tracker has started, so that JupyterLab can start beside it.
@@ -83,7 +82,7 @@ def _tracker(running: ExitStack) -> tuple[str, subprocess.Popen[bytes] | None]:
         return busy.address, None
     port = _free_port()
     command = [sys.executable, "-m", "tracker", "serve", "--port", str(port)]
-    return f"http://127.0.0.1:{port}", running.enter_context(_process("tracker", command))
+    return f"http://127.0.0.1:{port}", running.start("tracker", command)
 
 
 def _free_port() -> int:
@@ -113,41 +112,53 @@ def _jupyter() -> list[str]:
     ]
 
 
-def _demo(running: ExitStack, url: str) -> None:
+def _demo(running: Children, url: str) -> None:
     """Trains the three runs of the demo in the background, unless they are there."""
     with closing(Api(url)) as api:
         experiments = api.request("GET", "/experiments?name=digits")["items"]
     if not (experiments and experiments[0]["run_count"]):
         print("Training three small networks in the background ...", flush=True)
-        running.enter_context(_process("demo", [sys.executable, "-m", "tracker", "demo"], {"TRACKER_URL": url}))
+        running.start("demo", [sys.executable, "-m", "tracker", "demo"], {"TRACKER_URL": url})
 
 
-@contextmanager
-def _process(
-    name: str, command: list[str], environment: dict[str, str] | None = None
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A child process, ended at the end of the block; what it prints is in .tracker/NAME.log."""
-    FOLDER.mkdir(exist_ok=True)
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    with (FOLDER / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=os.environ | {"PATH": path, "TRACKER_DIR": str(FOLDER)} | (environment or {}),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C in the terminal is for us, and we end them in order
-        )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+class Children:
+    """Child processes, all of which are told to end at the end of the block, and then waited for."""
+
+    def __init__(self) -> None:
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def start(
+        self, name: str, command: list[str], environment: dict[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """A process; what it prints is in .tracker/NAME.log."""
+        FOLDER.mkdir(exist_ok=True)
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        with (FOLDER / f"{name}.log").open("wb") as log:
+            process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=os.environ | {"PATH": path, "TRACKER_DIR": str(FOLDER)} | (environment or {}),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C in the terminal is for us, and we end them in order
+            )
+        self._processes.append(process)
+        return process
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._processes:
+            process.terminate()
+        deadline = time.monotonic() + STOP_SECONDS
+        for process in self._processes:
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def _wait_for(process: subprocess.Popen[bytes], name: str, pattern: re.Pattern[str]) -> str:

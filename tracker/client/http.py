@@ -6,6 +6,8 @@ Refused         the server understood and said no: the same request will be refu
 
 from __future__ import annotations
 
+# A socket's first connection imports this codec. In a process that forks just then, it would be unknown for ever.
+import encodings.idna  # noqa: F401
 import json
 import random
 from collections.abc import Iterator
@@ -25,11 +27,12 @@ class Unanswered(Exception):
 
 
 class Refused(Exception):
-    """The server's no: its `status`, and its sentence as the text."""
+    """The server's no: its `status`, its sentence as the text, and the places (`at`) that it complains of."""
 
-    def __init__(self, status: int, detail: str) -> None:
+    def __init__(self, status: int, detail: str, places: tuple[str, ...] = ()) -> None:
         super().__init__(detail)
         self.status = status
+        self.places = places
 
 
 class Api:
@@ -65,7 +68,7 @@ class Api:
         detail = str(answer.get("detail", response.reason))
         if response.status == 429 or response.status >= 500:
             raise Unanswered(detail, _seconds(response.headers.get("Retry-After")))
-        raise Refused(response.status, detail)
+        raise Refused(response.status, detail, tuple(error["at"] for error in answer.get("errors", ())))
 
     def close(self) -> None:
         """Closes the connection."""

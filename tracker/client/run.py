@@ -12,15 +12,11 @@ spool, and `tracker sync` sends what is left.
 
 from __future__ import annotations
 
-import atexit
 import json
 import math
 import operator
 import os
 import sys
-import threading
-import time
-import uuid
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,17 +26,16 @@ from typing import Any, Self
 from tracker import values
 from tracker.values import Status, now_ms
 
-from .http import Api, Unanswered, pauses
-from .sender import Sender
+from . import process
+from .http import Api
+from .sender import Courier
 from .spool import VERSION, Spool
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 MAX_METRICS = 1000  # of one `log()`: with keys of any length, they fit into one request
-INTERVAL = 0.2  # s between two looks at the spool: what gathered meanwhile travels together
 PATIENCE = 10.0  # s that `finish` waits for the server before it leaves the rest to `tracker sync`
 
 _current: Run | None = None
-_uncaught = False
 
 
 def init(
@@ -52,27 +47,37 @@ def init(
     external_id: str | None = None,
     url: str | None = None,
     folder: str | os.PathLike[str] | None = None,
+    rank: int | None = None,
     strict: bool = False,
 ) -> Run:
     """Begins a run of `experiment`, which is made if there is none of that name.
 
     `params` are what the run was given (learning rate, seed, ...), `tags` what you want to find it by. The same
     `external_id` is the same run: it goes on where it stopped. `url` is the tracker's address (else TRACKER_URL, else
-    http://127.0.0.1:8000), `folder` the place for the spool (else TRACKER_DIR, else ./.tracker). With `strict`, a
-    metric that cannot be logged raises an error instead of a warning.
+    http://127.0.0.1:8000), `folder` the place for the spool (else TRACKER_DIR, else ./.tracker). Of several processes
+    that train one model only the one of `rank` 0 logs (else RANK, SLURM_PROCID, ...); the others get a NoopRun. With
+    `strict`, a metric that cannot be logged raises an error instead of a warning.
 
     Raises ValueError for names and params that no tracker would take, and OSError where the spool cannot be written.
     An absent server is not an error.
     """
     global _current
-    _current = Run(
-        experiment,
-        name=name,
-        params=params,
-        tags=tags,
-        external_id=external_id,
+    values.check_name(experiment, "name of an experiment")
+    if name is not None:
+        values.check_name(name, "name of a run")
+    described = {
+        "experiment": experiment,
+        "external_id": values.check_external_id(external_id or process.external_id(os.environ)),
+        "attempt": process.attempt(os.environ),
+        "name": name,
+        "params": values.check_settings(dict(params or {}), "params"),
+        "tags": values.check_settings(dict(tags or {}), "tags"),
+    }
+    kind = Run if (process.rank(os.environ) if rank is None else rank) == 0 else NoopRun
+    _current = kind(
+        described,
         url=url or os.environ.get("TRACKER_URL") or DEFAULT_URL,
-        folder=Path(folder or os.environ.get("TRACKER_DIR") or ".tracker"),
+        folder=Path(folder or os.environ.get("TRACKER_DIR") or ".tracker") / "spool",
         strict=strict,
     )
     return _current
@@ -88,46 +93,27 @@ def log(metrics: Mapping[str, float], step: int | None = None) -> None:
 class Run:
     """One training. Made by `init`; ended by `finish`, by the end of its `with` block, or by the end of the process."""
 
-    def __init__(
-        self,
-        experiment: str,
-        *,
-        name: str | None,
-        params: Mapping[str, Any] | None,
-        tags: Mapping[str, Any] | None,
-        external_id: str | None,
-        url: str,
-        folder: Path,
-        strict: bool,
-    ) -> None:
-        values.check_name(experiment, "name of an experiment")
-        if name is not None:
-            values.check_name(name, "name of a run")
-        self.external_id = values.check_external_id(external_id) if external_id is not None else uuid.uuid4().hex
+    def __init__(self, described: dict[str, Any], *, url: str, folder: Path, strict: bool) -> None:
+        self.external_id: str = described["external_id"]
         self.url = url
-        self._api = Api(url)
+        self._described = described
         self._strict = strict
         self._warned = False
         self._ended = False
-        self._step = -1
-        self._at = 0
+        self._is_copy = False  # this process is a fork of the one that began the run ...
+        self._detached = False  # ... and has not logged anything yet
         self._names: dict[str, str] = {}  # key -> the key as JSON, checked once
-
-        described = {
-            "experiment": experiment,
-            "external_id": self.external_id,
-            "attempt": uuid.uuid4().hex,
-            "name": name,
-            "params": _settings("params", params),
-            "tags": _settings("tags", tags),
-        }
-        self._spool = Spool(folder / "spool" / f"{self.external_id}.jsonl")
+        self._courier, self._spool = self._open(folder / f"{self.external_id}.jsonl")
+        # A run that goes on must log later than it did, even if this machine's clock is behind.
+        self._step, self._at = self._spool.newest()
         self._write({"run": described, "at": now_ms(), "v": VERSION})
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._send, name=f"tracker {self.external_id}", daemon=True)
-        self._thread.start()
-        atexit.register(self._at_exit)
-        _notice_uncaught()
+        self._courier.start()
+        process.watch(self)
+
+    def _open(self, file: Path) -> tuple[Courier, Spool]:
+        api = Api(self.url)  # first, since it refuses what is no address
+        spool = Spool(file)
+        return Courier(spool, api, self._resumed), spool
 
     def log(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Logs one value per key at `step` (default: the step after the last). NaN and infinities are values too.
@@ -135,6 +121,8 @@ class Run:
         Never raises, unless the run is `strict`: what cannot be logged is left out, with one warning.
         """
         try:
+            if self._detached:
+                self._open_copy()
             self._spool.append(self._line(metrics, step))
         except (TypeError, ValueError, OverflowError, AttributeError, RuntimeError, OSError) as error:
             if self._strict:
@@ -142,6 +130,12 @@ class Run:
             if not self._warned:
                 self._warned = True
                 warnings.warn(f"tracker: not logged, and no further warning: {error}", stacklevel=2)
+
+    def rewind(self, step: int) -> None:
+        """The training goes on from a checkpoint taken at `step`: what this run has logged after it goes."""
+        until = max(now_ms(), self._at)
+        self._step, self._at = operator.index(step), until + 1
+        self._write({"rewind": self._step, "at": until})
 
     def finish(self, status: Status | str = Status.FINISHED) -> None:
         """Ends the run and waits up to ten seconds until the server has all of it. Only the first call counts.
@@ -155,16 +149,14 @@ class Run:
         if self._ended:
             return
         self._ended = True
-        atexit.unregister(self._at_exit)
+        process.unwatch(self)
         if _current is self:
             _current = None
-        self._write({"end": status, "at": now_ms()})
-        self._closing.set()
-        self._thread.join(PATIENCE)
-        if self._spool.drained:
-            self._spool.close()
-            self._api.close()
-        else:
+        if self._detached:
+            return
+        if not self._is_copy:
+            self._write({"end": status, "at": now_ms()})
+        if not self._courier.finish(PATIENCE):
             print(
                 f"tracker: {self.url} has not answered; everything that was logged is safe in {self._spool.file}. "
                 "Send it with: tracker sync",
@@ -181,6 +173,18 @@ class Run:
             self.finish()
         else:
             self.finish(Status.KILLED if isinstance(error, KeyboardInterrupt) else Status.FAILED)
+
+    def after_fork(self) -> None:
+        """A copy logs into a spool of its own, and its end is not the end of the run."""
+        self._is_copy = self._detached = True
+
+    def _open_copy(self) -> None:
+        """Most copies never log (a data loader's workers), so this waits for the first that does."""
+        self._detached = False
+        file = self._spool.file.with_name(f"{self.external_id}.{os.getpid()}.jsonl")
+        self._courier, self._spool = self._open(file)
+        self._write({"run": self._described, "at": now_ms(), "v": VERSION})
+        self._courier.start()
 
     def _line(self, metrics: Mapping[str, float], step: int | None) -> bytes:
         """The spool's line. Written by hand: json.dumps would cost more than all the rest of `log`."""
@@ -211,31 +215,26 @@ class Run:
     def _write(self, entry: dict[str, Any]) -> None:
         self._spool.append(json.dumps(entry).encode() + b"\n")
 
-    def _send(self) -> None:
-        """The thread: sends until the run has ended and the server has all of it."""
-        with self._spool.sending() as allowed:
-            if not allowed:  # another process sends this run's spool, and will find our lines in it
-                return
-            sender = Sender(self._spool, self._api)
-            pause = pauses()
-            while True:
-                closing = self._closing.is_set()
-                try:
-                    while sender.send():
-                        pause = pauses()
-                except Unanswered as unanswered:
-                    seconds = max(next(pause), unanswered.retry_after)
-                    if closing:
-                        time.sleep(seconds)
-                    elif self._closing.wait(seconds):
-                        pause = pauses()  # the end is worth an attempt at once
-                    continue
-                if closing:
-                    return
-                self._closing.wait(INTERVAL)
+    def _resumed(self, last_logged_at: int) -> None:
+        """The server knows this run from another machine, whose clock was ahead."""
+        self._at = max(self._at, last_logged_at + 1)
 
-    def _at_exit(self) -> None:
-        self.finish(Status.FAILED if _uncaught else Status.FINISHED)
+
+class NoopRun(Run):
+    """The run of a process that trains along and does not log: every call is allowed and does nothing."""
+
+    def __init__(self, described: dict[str, Any], *, url: str, folder: Path, strict: bool) -> None:
+        self.external_id = described["external_id"]
+        self.url = url
+
+    def log(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Nothing."""
+
+    def rewind(self, step: int) -> None:
+        """Nothing."""
+
+    def finish(self, status: Status | str = Status.FINISHED) -> None:
+        """Nothing."""
 
 
 def _number(key: str, value: Any) -> float:
@@ -243,56 +242,3 @@ def _number(key: str, value: Any) -> float:
     if isinstance(value, (str, bytes)):
         raise TypeError(f"the value of {key!r} is not a number: {value!r}")
     return float(value)
-
-
-def _settings(what: str, settings: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Raises ValueError for what JSON cannot hold."""
-    settings = dict(settings or {})
-    try:
-        text = json.dumps(settings, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{what} must be what JSON can hold ({error}); write an infinity as text") from None
-    if len(text.encode()) > values.MAX_SETTINGS:
-        raise ValueError(f"{what} have at most {values.MAX_SETTINGS} bytes of JSON, these have {len(text)}")
-    return settings
-
-
-def _notice_uncaught() -> None:
-    """From now on, remember that an exception ended the process: `atexit` does not tell."""
-    before = sys.excepthook
-    if getattr(before, "is_tracker", False):
-        return
-
-    def notice(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        global _uncaught
-        _uncaught = True
-        before(kind, error, trace)
-
-    notice.is_tracker = True  # type: ignore[attr-defined]
-    sys.excepthook = notice
-
-
-def sync(folder: Path, url: str) -> tuple[int, int]:
-    """Sends what the spools of `folder` still hold: how many of them were sent, and how many another process is at.
-
-    Raises Unanswered.
-    """
-    sent = busy = 0
-    for file in sorted((folder / "spool").glob("*.jsonl")):
-        spool = Spool(file)
-        api = Api(url)
-        try:
-            if spool.drained:
-                continue
-            with spool.sending() as allowed:
-                if not allowed:
-                    busy += 1
-                    continue
-                sender = Sender(spool, api)
-                while sender.send():
-                    pass
-                sent += 1
-        finally:
-            spool.close()
-            api.close()
-    return sent, busy

@@ -12,6 +12,7 @@ Each line is one JSON object, and its first key says what it is (times are milli
     {"run": {"experiment": "digits", "external_id": "5f0c...", "attempt": "91d2...", "name": "slow",
              "params": {"lr": 0.003}, "tags": {}}, "at": 1767225600000, "v": 1}
     {"log": {"loss": 2.3, "grad_norm": "NaN"}, "step": 0, "at": 1767225600012}
+    {"rewind": 0, "at": 1767225600020}
     {"end": "finished", "at": 1767225660000}
 
 `run` comes first, and again whenever a process resumes the run. `v` is the version of this format. A last line without
@@ -21,12 +22,14 @@ its newline is one that is being written, or that a crash tore: it is not read.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 VERSION = 1
+TAIL = 1 << 16  # bytes, of the end of the file, in which the last log line is looked for
 
 
 class Spool:
@@ -42,6 +45,16 @@ class Spool:
     def append(self, line: bytes) -> None:
         """Writes one line, newline included, with one system call: two threads never mix theirs."""
         os.write(self._fd, line)
+
+    def newest(self) -> tuple[int, int]:
+        """Step and time of the last thing logged here, by an earlier attempt at the run; (-1, 0) if there is none."""
+        size = os.fstat(self._fd).st_size
+        for line in reversed(os.pread(self._fd, TAIL, max(0, size - TAIL)).split(b"\n")):
+            with suppress(ValueError):
+                entry = json.loads(line)
+                if "log" in entry or "rewind" in entry:
+                    return entry["step" if "log" in entry else "rewind"], entry["at"]
+        return -1, 0
 
     def lines(self, start: int = 0, limit: int = 1 << 20) -> Iterator[tuple[bytes, int]]:
         """The whole lines from byte `start` on, each with the byte after it; about `limit` bytes of them."""

@@ -6,7 +6,6 @@ new fields. NaN and infinities are the strings "NaN", "Infinity" and "-Infinity"
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictFloat, StrictInt, model_validator
@@ -21,28 +20,11 @@ def _storable(text: str) -> str:
     return text
 
 
-def _storable_json(settings: dict[str, Any]) -> dict[str, Any]:
-    try:
-        text = json.dumps(settings, allow_nan=False, ensure_ascii=False)
-        size = len(text.encode())
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    except UnicodeEncodeError:
-        raise ValueError("a text holds no half of a surrogate pair") from None
-    except ValueError:
-        raise ValueError('NaN and infinities cannot be kept here; write them as text, such as "inf"') from None
-    if "\\u0000" in text:
-        raise ValueError("a text holds no NUL")
-    if size > values.MAX_SETTINGS:
-        raise ValueError(f"at most {values.MAX_SETTINGS} bytes of JSON, these are {size}")
-    return settings
-
-
 Name = Annotated[str, AfterValidator(values.check_name)]
 Key = Annotated[str, AfterValidator(values.check_key)]
 ExternalId = Annotated[str, AfterValidator(values.check_external_id)]
 Description = Annotated[str, Field(max_length=values.MAX_TEXT), AfterValidator(_storable)]
-Settings = Annotated[dict[str, Any], AfterValidator(_storable_json)]
+Settings = Annotated[dict[str, Any], AfterValidator(values.check_settings)]
 Step = Annotated[StrictInt, Field(ge=0, le=values.MAX_INTEGER)]
 Time = Annotated[StrictInt, Field(ge=0, le=values.MAX_INTEGER)]
 NonFinite = Literal["NaN", "Infinity", "-Infinity"]

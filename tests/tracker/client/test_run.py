@@ -273,6 +273,59 @@ class TestFinish:
         assert curve(http, runs(http, experiment)[0], "loss") == [(3, 1.0)]
 
 
+class TestResume:
+    def test_it_logs_later_than_it_did_though_the_clock_was_set_back(
+        self, http: httpx.Client, experiment: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for clock, value in ((9_000_000_000_000, 1.0), (1_000_000_000_000, 2.0)):
+            monkeypatch.setattr(run_module, "now_ms", lambda clock=clock: clock)
+            with tracker.init(experiment, external_id="job.1") as run:
+                run.log({"loss": value}, 5)
+        assert curve(http, runs(http, experiment)[0], "loss") == [(5, 2.0)]
+
+    def test_from_another_machine_the_server_tells_the_time(
+        self, http: httpx.Client, experiment: str, tmp_path: Path, wait_until: Callable[..., None]
+    ) -> None:
+        with tracker.init(experiment, external_id="job.1") as run:
+            run._at = 9_000_000_000_000
+            run.log({"loss": 1.0}, 5)
+        with tracker.init(experiment, external_id="job.1", folder=tmp_path / "elsewhere") as run:
+            wait_until(lambda: run._at > 9_000_000_000_000)
+            run.log({"loss": 2.0}, 5)
+        assert curve(http, runs(http, experiment)[0], "loss") == [(5, 2.0)]
+
+    def test_without_a_step_it_counts_on(self, http: httpx.Client, experiment: str) -> None:
+        for _ in range(2):
+            with tracker.init(experiment, external_id="job.1") as run:
+                run.log({"loss": 1.0})
+        assert curve(http, runs(http, experiment)[0], "loss") == [(0, 1.0), (1, 1.0)]
+
+    def test_a_rewind_goes_back_to_a_checkpoint(self, http: httpx.Client, experiment: str) -> None:
+        with tracker.init(experiment) as run:
+            for step in range(10):
+                run.log({"loss": 1.0}, step)
+            run.rewind(3)
+            run.log({"loss": 2.0})
+        assert curve(http, runs(http, experiment)[0], "loss") == [(0, 1), (1, 1), (2, 1), (3, 1), (4, 2)]
+
+
+class TestRanks:
+    def test_only_the_first_one_logs(
+        self, http: httpx.Client, experiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("RANK", "1")
+        with tracker.init(experiment) as run:
+            run.log({"loss": 1.0}, 1)
+            run.rewind(0)
+            tracker.log({"loss": 1.0})
+        assert isinstance(run, tracker.Run)
+        assert runs(http, experiment) == []
+        assert not (tmp_path / "spool").exists()
+        with tracker.init(experiment, rank=0) as run:
+            run.log({"loss": 1.0}, 1)
+        assert len(runs(http, experiment)) == 1
+
+
 class TestProcesses:
     def python(self, code: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -312,3 +365,41 @@ class TestProcesses:
         assert curve(http, seen, "loss") == [(step, step) for step in range(2000)]
         again = subprocess.run(command, capture_output=True, text=True, check=True)
         assert "nothing left to send" in again.stdout
+
+    def test_sigterm_ends_the_run_as_preempted(self, http: httpx.Client, experiment: str) -> None:
+        code = f"import time; run = tracker.init({experiment!r}); run.log({{'loss': 1.0}}); os.kill(os.getpid(), 15)"
+        assert self.python(code).returncode == -15
+        (seen,) = runs(http, experiment)
+        assert (seen["status"], seen["latest"]["loss"]["value"]) == ("preempted", 1.0)
+
+    def test_a_handler_of_ones_own_is_left_alone(self, http: httpx.Client, experiment: str) -> None:
+        code = (
+            "import signal; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
+            f"run = tracker.init({experiment!r}); os.kill(os.getpid(), 15)"
+        )
+        assert self.python(code).returncode == 0
+        assert [r["status"] for r in runs(http, experiment)] == ["finished"]
+
+    def test_a_fork_logs_into_the_same_run_and_does_not_end_it(self, http: httpx.Client, experiment: str) -> None:
+        code = (
+            f"run = tracker.init({experiment!r}); run.log({{'parent': 1.0}}, 0)\n"
+            "for log in (True, False):\n"
+            "    pid = os.fork()\n"
+            "    if pid == 0:\n"
+            "        if log: run.log({'child': 2.0}, 0)\n"
+            "        sys.exit(0)\n"
+            "    assert os.waitpid(pid, 0)[1] == 0\n"
+            "run.log({'parent': 3.0}, 1); run.finish('killed')"
+        )
+        ran = self.python(code)
+        assert ran.returncode == 0
+        assert not ran.stderr, ran.stderr
+        (seen,) = runs(http, experiment)
+        assert (seen["status"], seen["restarts"]) == ("killed", 0)
+        assert {key: point["value"] for key, point in seen["latest"].items()} == {"parent": 3.0, "child": 2.0}
+
+    def test_the_environment_names_the_run(self, http: httpx.Client, experiment: str) -> None:
+        code = f"tracker.init({experiment!r}).finish(); tracker.init({experiment!r}).finish()"
+        self.python(code, TRACKER_RUN_ID="job.7")
+        assert sum(r["external_id"] == "job.7" for r in runs(http, experiment)) == 1
+        assert len(runs(http, experiment)) == 2

@@ -1,8 +1,9 @@
 """From a spool file to a real server, without the thread that does it in a training."""
 
 import json
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from tracker.client import sender as sender_module
 from tracker.client.http import Api, Unanswered
-from tracker.client.sender import Sender
+from tracker.client.sender import Courier, Sender
 from tracker.client.spool import Spool
 
 
@@ -162,7 +163,7 @@ def test_what_the_server_refuses_is_set_aside_and_the_rest_sent(
     assert spool.drained
     refused = spool.file.with_suffix(".refused").read_text()
     assert "# points[0].key: a metric key is not empty" in refused
-    assert '{"log": {" bad": 1}, "step": 0, "at": 0}\n# run' in refused
+    assert '{"key": " bad", "value": 1, "step": 0, "at": 0}\n# run' in refused
     assert (only_run(http, entry)["status"], only_run(http, entry)["latest"]["loss"]["step"]) == ("finished", 1)
 
 
@@ -190,3 +191,73 @@ def test_an_absent_server_leaves_the_cursor_where_it_was(spool: Spool) -> None:
     with pytest.raises(Unanswered):
         Sender(spool, Api("http://127.0.0.1:1")).send()
     assert spool.cursor == 0
+
+
+def test_bad_points_are_dropped_and_the_rest_of_the_batch_is_sent(
+    http: httpx.Client, spool: Spool, api: Recorder
+) -> None:
+    """Fifteen of them: the server names ten at a time."""
+    entry = run_entry()
+    write(spool, entry, *({"log": {f" bad{i}": 1, f"good{i}": 1}, "step": i, "at": 0} for i in range(15)))
+    with pytest.warns(UserWarning, match="refused a part of this run"):
+        send_all(Sender(spool, api))
+    assert len(only_run(http, entry)["latest"]) == 15
+    refused = spool.file.with_suffix(".refused").read_text().splitlines()
+    assert [json.loads(line)["key"] for line in refused if not line.startswith("#")] == [f" bad{i}" for i in range(15)]
+
+
+def test_a_rewind_travels_between_what_was_logged_before_and_after(
+    http: httpx.Client, spool: Spool, api: Recorder
+) -> None:
+    entry = run_entry()
+    write(
+        spool,
+        entry,
+        *(log(i, loss=i) for i in range(5)),
+        {"rewind": 2, "at": 1100},
+        {"log": {"loss": 9}, "step": 3, "at": 1101},
+    )
+    send_all(Sender(spool, api))
+    run = only_run(http, entry)
+    curve = http.get(f"/runs/{run['id']}/metrics/loss").json()
+    assert (curve["steps"], curve["values"]) == ([0, 1, 2, 3], [0, 1, 2, 9])
+
+
+def test_a_resumed_run_hears_how_far_the_server_is(http: httpx.Client, spool: Spool, api: Recorder) -> None:
+    heard: list[int] = []
+    entry = run_entry()
+    write(spool, entry, log(7, loss=1.0))
+    send_all(Sender(spool, api, heard.append))
+    assert heard == []
+    spool.cursor = 0
+    send_all(Sender(spool, api, heard.append))
+    assert heard == [1007]
+
+
+def test_a_heartbeat_is_a_batch_of_nothing(http: httpx.Client, spool: Spool, api: Recorder) -> None:
+    entry = run_entry()
+    sender = Sender(spool, api)
+    sender.heartbeat()
+    assert api.asked == []
+    write(spool, entry)
+    send_all(sender)
+    before = only_run(http, entry)["heartbeat_at"]
+    time.sleep(0.005)
+    sender.heartbeat()
+    assert only_run(http, entry)["heartbeat_at"] > before
+
+
+def test_a_courier_that_logs_nothing_says_that_it_lives(
+    http: httpx.Client,
+    spool: Spool,
+    api: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
+    wait_until: Callable[..., None],
+) -> None:
+    monkeypatch.setattr(sender_module, "HEARTBEAT", 0.05)
+    monkeypatch.setattr(sender_module, "INTERVAL", 0.02)
+    write(spool, run_entry())
+    courier = Courier(Spool(spool.file), api, lambda _: None)
+    courier.start()
+    wait_until(lambda: [body for _, _, body in api.asked].count({"points": []}) >= 2)
+    assert courier.finish(10)

@@ -96,3 +96,19 @@ def test_a_folder_that_cannot_be_made_is_an_os_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="File exists"):
         Spool(tmp_path / "file" / "run.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("lines", "newest"),
+    [
+        ([], (-1, 0)),
+        ([b'{"run": {}, "at": 9, "v": 1}'], (-1, 0)),
+        ([b'{"log": {"a": 1}, "step": 4, "at": 7}', b'{"end": "failed", "at": 9}'], (4, 7)),
+        ([b'{"log": {"a": 1}, "step": 4, "at": 7}', b'{"rewind": 2, "at": 8}', b"torn {"], (2, 8)),
+        ([b'{"log": {"a": 1}, "step": 4, "at": 7}', b"x" * 70_000], (-1, 0)),
+    ],
+)
+def test_the_newest_entry_is_found_at_the_end(spool: Spool, lines: list[bytes], newest: tuple[int, int]) -> None:
+    for line in lines:
+        spool.append(line + b"\n")
+    assert spool.newest() == newest

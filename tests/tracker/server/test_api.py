@@ -190,7 +190,7 @@ class TestCreateRun:
             content='{"params": {"lr": Infinity}}',
             headers={"Content-Type": "application/json"},
         )
-        refused(answer, 422, "params: NaN and infinities cannot be kept here")
+        refused(answer, 422, "params: settings must be what JSON can hold")
 
     def test_it_is_201_and_again_200(self, http: httpx.Client, experiment: dict[str, Any]) -> None:
         path = f"/experiments/{experiment['id']}/runs"

@@ -53,7 +53,7 @@ def test_of_a_thousand_bad_points_ten_are_named() -> None:
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"x": float("inf")}, "write them as text"),
+        ({"x": float("inf")}, "write an infinity as text"),
         ({"x": "\x00"}, "no NUL"),
         ({"x": "\ud800"}, "surrogate"),
         ({"x": "y" * 65_536}, "at most 65536 bytes"),
@@ -67,7 +67,7 @@ def test_settings_nested_without_end_are_refused() -> None:
     nested: list[Any] = []
     for _ in range(100_000):
         nested = [nested]
-    assert said(wire.RunCreate, {"tags": {"x": nested}}) == {"tags": "nested too deeply"}
+    assert said(wire.RunCreate, {"tags": {"x": nested}}) == {"tags": "settings are nested too deeply"}
 
 
 @pytest.mark.parametrize(("text", "says"), [("a\x00", "no NUL"), ("\udc00", "unicode"), ("a" * 10_001, "10000")])

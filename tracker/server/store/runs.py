@@ -101,8 +101,8 @@ def change_run(
         run.finished_at = at if status in ENDED else None
         if status == Status.RUNNING:
             run.started_at, run.heartbeat_at = run.started_at or at, at
-        elif status in ENDED:
-            seal(session, run_id)
+    if status in ENDED:  # again, too: late points may have come since
+        seal(session, run_id)
     run.name = name if name is not None else run.name
     run.tags = tags if tags is not None else run.tags
     return run

@@ -230,6 +230,8 @@ def test_an_ended_run_is_summed_up_until_a_late_point(session: Session, experime
     assert summary() == [(4, -1.0, 2.0)]
     points.add_points(session, run.id, [("loss", 9, 7.0, 0)], at=0)
     assert summary() == [(None, None, None)]
+    runs.change_run(session, run.id, status=Status.FINISHED, at=1)
+    assert summary() == [(5, -1.0, 7.0)]
 
 
 def test_deleting_one_takes_its_points(session: Session, run: Run) -> None:
