@@ -128,6 +128,8 @@ def studying(checkout: Path) -> Iterator[Study]:
         env=in_checkout(checkout),
         stdout=subprocess.PIPE,
         text=True,
+        # A shell starts its background jobs with Ctrl-C ignored, and they hand that on to us and to this process.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout
     said, found = "", None
@@ -141,7 +143,11 @@ def studying(checkout: Path) -> Iterator[Study]:
         yield Study(checkout, process, found[1], found[2])
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        try:
+            process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            raise
 
 
 @pytest.fixture(name="studying")

@@ -15,15 +15,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .client.frame import to_frame
     from .client.run import Run, init, log
 
-__all__ = ["Run", "init", "log"]
+__all__ = ["Run", "init", "log", "to_frame"]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:
     if name in __all__:
-        from .client import run
+        from .client import frame, run
 
-        return getattr(run, name)
+        return getattr(frame if name == "to_frame" else run, name)
     raise AttributeError(f"module 'tracker' has no attribute {name!r}")

@@ -19,6 +19,7 @@ FLOORS = {
         ["tracker.client.spool", "tracker.client.http", "tracker.client.process", "tracker.train"],
         ["tracker.client.sender"],
         ["tracker.client.run"],
+        ["tracker.client.frame"],
         ["tracker.server.claim", "tracker.server.config", "tracker.server.schema"],
         ["tracker.server.db", "tracker.server.problem", "tracker.server.wire"],
         ["tracker.server.store.pages", "tracker.server.store.curves"],

@@ -11,7 +11,7 @@ LOADED = """
 import sys
 before = set(sys.modules)
 import tracker
-tracker.init, tracker.Run, tracker.log
+tracker.init, tracker.Run, tracker.log, tracker.to_frame
 import tracker.client.run
 for name in sorted(set(sys.modules) - before):
     print(name.partition(".")[0])
