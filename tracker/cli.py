@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import socket
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     serve.add_argument("--port", type=int, help=f"the port (default: {PORT}, or the next free one)")
     serve.add_argument("--dir", type=Path, help="the folder of tracker.db (default: $TRACKER_DIR, else ./.tracker)")
+    serve.add_argument("--quiet", action="store_true", help="log what goes wrong, and not every request")
     serve.set_defaults(run=_serve)
 
     demo = commands.add_parser("demo", help="train three small networks that log to the tracker")
@@ -86,6 +88,7 @@ def _serve(options: argparse.Namespace) -> None:
         from .server.claim import Claim, FolderBusy
         from .server.config import Settings
         from .server.db import Database
+        from .server.observe import JsonLines
     except ModuleNotFoundError as missing:
         raise Mistake(f"the server needs {missing.name}: pip install 'tracker-workbook[server]'") from None
 
@@ -114,7 +117,12 @@ def _serve(options: argparse.Namespace) -> None:
                 print(f"tracker: {address}/ui/  (data in {settings.folder}; Ctrl-C ends it)", flush=True)
 
         app = create_app(settings, database)
-        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
+        handler = logging.StreamHandler()
+        handler.setFormatter(JsonLines())
+        logging.basicConfig(level=logging.WARNING if options.quiet else logging.INFO, handlers=[handler], force=True)
+        logging.getLogger("uvicorn").setLevel(logging.WARNING)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
         # After its own graceful end, uvicorn sends itself the signal that it was sent.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with suppress(KeyboardInterrupt):

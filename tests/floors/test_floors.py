@@ -20,7 +20,7 @@ FLOORS = {
         ["tracker.client.sender"],
         ["tracker.client.run"],
         ["tracker.client.frame"],
-        ["tracker.server.claim", "tracker.server.config", "tracker.server.schema"],
+        ["tracker.server.claim", "tracker.server.config", "tracker.server.observe", "tracker.server.schema"],
         ["tracker.server.db", "tracker.server.problem", "tracker.server.wire"],
         ["tracker.server.store.pages", "tracker.server.store.curves"],
         ["tracker.server.store.experiments"],

@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response, status
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
 from tracker import __version__
@@ -195,6 +197,12 @@ def _written(answer: BaseModel, **headers: str) -> Response:
 async def healthz() -> wire.Health:
     """The process answers. Never touches the database: a slow one is no reason to restart us."""
     return wire.Health(version=__version__)
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+def metrics(request: Request) -> Response:
+    """How many requests were answered how, and how long they took, for Prometheus."""
+    return Response(generate_latest(request.app.state.figures.registry), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/readyz", responses=_refuses(503))

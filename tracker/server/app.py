@@ -26,6 +26,7 @@ from .api import router
 from .config import Settings
 from .db import Database
 from .ingest import Ingest
+from .observe import Figures, Observed, request_id
 from .problem import Problem, Refusal, in_sentences
 
 WEB = Path(__file__).parent.parent / "web"
@@ -60,7 +61,9 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     )
     app.state.database = database
     app.state.ingest = Ingest(database)
+    app.state.figures = Figures()
     app.add_middleware(_BodyLimit)
+    app.add_middleware(Observed, figures=app.state.figures)
     app.include_router(router)
     app.mount("/ui", _Pages(directory=WEB, html=True))
 
@@ -158,4 +161,5 @@ async def _database_error(_: Request, error: Any) -> JSONResponse:
 
 
 async def _fault(_: Request, error: Any) -> JSONResponse:
-    return _problem(500, "fault", "a fault of the server; its log says more")
+    log.error("fault", exc_info=error)
+    return _problem(500, "fault", f"a fault of the server; its log says more about request {request_id.get()}")

@@ -1,0 +1,93 @@
+import io
+import json
+import logging
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import httpx
+import pytest
+
+from tracker.server.observe import JsonLines
+
+
+@pytest.fixture
+def lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """What is written while the test runs, as `tracker serve` would write it."""
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(JsonLines())
+    logger = logging.getLogger("tracker.server")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
+    logger.removeHandler(handler)
+    logger.setLevel(logging.NOTSET)
+
+
+def counted(http: httpx.Client, method: str, route: str, status: int) -> float:
+    labels = re.escape(f'tracker_requests_total{{method="{method}",route="{route}",status="{status}"}} ')
+    found = re.search(rf"^{labels}(.+)$", http.get("/metrics").text, re.MULTILINE)
+    return float(found[1]) if found else 0.0
+
+
+def test_a_request_keeps_its_id(http: httpx.Client) -> None:
+    assert http.get("/healthz", headers={"X-Request-ID": "abc-1.2_3"}).headers["x-request-id"] == "abc-1.2_3"
+
+
+@pytest.mark.parametrize("brought", [None, "", "a b", "x" * 65, '{"a"}'])
+def test_a_request_without_a_good_id_is_given_one(http: httpx.Client, brought: str | None) -> None:
+    ids = {
+        http.get("/healthz", headers={"X-Request-ID": brought} if brought is not None else {}).headers["x-request-id"]
+        for _ in range(2)
+    }
+    assert len(ids) == 2
+    assert all(re.fullmatch("[0-9a-f]{32}", given) for given in ids)
+
+
+def test_each_request_is_a_line_without_its_query(http: httpx.Client, lines: Any) -> None:
+    http.get("/runs/77/metrics/secret?from=5", headers={"X-Request-ID": "mine"})
+    (line,) = lines()
+    assert line.pop("at") > 1_700_000_000_000
+    assert line.pop("ms") >= 0
+    assert line == {
+        "level": "info",
+        "says": "GET /runs/{run_id}/metrics/{key:path}",
+        "request": "mine",
+        "status": 404,
+    }
+
+
+def test_polls_are_counted_and_not_logged(http: httpx.Client, lines: Any) -> None:
+    before = counted(http, "GET", "/healthz", 200)
+    http.get("/healthz")
+    assert counted(http, "GET", "/healthz", 200) == before + 1
+    assert lines() == []
+
+
+def test_requests_are_counted_by_route_and_not_by_path(http: httpx.Client) -> None:
+    for run_id in (71, 72, 73):
+        http.get(f"/runs/{run_id}")
+    assert counted(http, "GET", "/runs/{run_id}", 404) == 3
+    assert "71" not in http.get("/metrics").text
+    assert 'tracker_request_seconds_count{route="/runs/{run_id}"} 3.0' in http.get("/metrics").text
+    assert counted(http, "GET", "none", 404) == 0
+    http.get("/nothing")
+    assert counted(http, "GET", "none", 404) == 1
+
+
+def test_a_fault_is_logged_under_the_request_that_met_it(http: httpx.Client, server: Any, lines: Any) -> None:
+    """A row that no version of ours would have written."""
+    made = http.post("/experiments", json={"name": "fault"}).json()
+    run = http.post(f"/experiments/{made['id']}/runs", json={}).json()
+    with closing(sqlite3.connect(server.folder / "tracker.db")) as connection, connection:
+        connection.execute("UPDATE runs SET params = 'no json' WHERE id = ?", (run["id"],))
+    answer = http.get(f"/runs/{run['id']}", headers={"X-Request-ID": "f-1"})
+    assert answer.status_code == 500
+    assert "its log says more about request f-1" in answer.json()["detail"]
+    (line,) = [line for line in lines() if line["level"] == "error"]
+    assert "JSONDecodeError" in line["trace"]
+    assert line["request"] == "f-1"
+    assert counted(http, "GET", "/runs/{run_id}", 500) == 1
