@@ -140,6 +140,8 @@ async def _invalid(_: Request, error: Any) -> JSONResponse:
 
 
 async def _http_error(request: Request, error: Any) -> JSONResponse:
+    if error.status_code == 400:  # FastAPI's word for a body that is not even text
+        return _problem(422, "invalid", "the body is not JSON: it is not UTF-8 text")
     known = {
         404: ("not-found", f"there is nothing at {request.url.path}"),
         405: ("method-not-allowed", f"{request.method} is not possible here"),

@@ -62,6 +62,10 @@ class TestCreateExperiment:
         answer = http.post("/experiments", content='{"name": }', headers={"Content-Type": "application/json"})
         refused(answer, 422, "the body is not JSON: Expecting value at character 9")
 
+    def test_bytes_that_are_no_text_are_422(self, http: httpx.Client) -> None:
+        answer = http.post("/experiments", content=b"\x01\xff", headers={"Content-Type": "application/json"})
+        refused(answer, 422, "the body is not JSON: it is not UTF-8 text")
+
     def test_a_body_that_does_not_say_it_is_json_is_422(self, http: httpx.Client) -> None:
         refused(http.post("/experiments", content='{"name": "a"}'), 422, "Content-Type: application/json")
 
