@@ -1,5 +1,6 @@
 """Rules for the repository as a whole: what it says is true, and it speaks of nothing but itself."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -40,6 +41,12 @@ def test_help_names_every_target() -> None:
         assert f"make {target} " in shown, target
     for target in phony[1].split():
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_the_figures_of_the_readme_are_those_that_were_kept() -> None:
+    kept = json.loads((ROOT / "benchmarks/log_call.json").read_text())["run.log, server busy"]
+    said = f"{kept['median us']:.1f} µs for two metrics, {kept['times the limit']:.1f} times a bare `os.write`"
+    assert said in (ROOT / "README.md").read_text()
 
 
 def test_no_package_comes_from_a_named_host() -> None:
