@@ -38,7 +38,7 @@ study: setup
 	@$(BIN)/workbook study
 
 test: setup browser lint
-	$(BIN)/pytest -m 'not slow' --durations=10
+	$(BIN)/pytest --durations=10
 
 test-fast: setup
 	$(BIN)/pytest -m 'not browser and not slow'
