@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 import webbrowser
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import NoReturn, Self
 
@@ -51,6 +51,7 @@ def study(*, browser: bool) -> int:
                 _wait_for(server, "tracker", re.compile(r"tracker: (http://[^/]+)/ui/"))
             _demo(running, url)
             port = _wait_for(lab, "jupyter", re.compile(r"http://127\.0\.0\.1:(\d+)/"))
+            _wait_for_port(lab, int(port))
             workbook = f"http://127.0.0.1:{port}{LAB}?token={token}"
             print(f"\n  workbook   {workbook}\n  dashboard  {url}/ui/\n\nCtrl-C ends both.", flush=True)
             if browser and _has_browser():
@@ -175,6 +176,14 @@ def _wait_for(process: subprocess.Popen[bytes], name: str, pattern: re.Pattern[s
         time.sleep(0.05)
     last = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
     raise StudyError(f"{name} did not start; its log ({log}) ends with:\n{last}")
+
+
+def _wait_for_port(process: subprocess.Popen[bytes], port: int) -> None:
+    """JupyterLab says where it is some milliseconds before it can be reached there."""
+    while process.poll() is None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
+            return
+        time.sleep(0.02)
 
 
 def _has_browser() -> bool:

@@ -1,9 +1,9 @@
 """What answers over HTTP. Read upwards; each imports only from those before it.
 
-    claim, config, observe, schema      the ground
-    db, problem, wire                   transactions; refusals; what travels
-    store                               every SQL statement
-    ingest                              many small writes, one commit
-    api                                 the routes
-    app                                 all of it put together
+claim, config, observe, schema      the ground
+db, problem, wire                   transactions; refusals; what travels
+store                               every SQL statement
+ingest                              many small writes, one commit
+api                                 the routes
+app                                 all of it put together
 """

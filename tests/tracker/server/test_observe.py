@@ -71,7 +71,7 @@ def test_requests_are_counted_by_route_and_not_by_path(http: httpx.Client) -> No
     for run_id in (71, 72, 73):
         http.get(f"/runs/{run_id}")
     assert counted(http, "GET", "/runs/{run_id}", 404) == 3
-    assert "71" not in http.get("/metrics").text
+    assert "/runs/71" not in http.get("/metrics").text
     assert 'tracker_request_seconds_count{route="/runs/{run_id}"} 3.0' in http.get("/metrics").text
     assert counted(http, "GET", "none", 404) == 0
     http.get("/nothing")
