@@ -14,15 +14,20 @@ from tracker.server.observe import JsonLines
 
 
 @pytest.fixture
-def lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """What is written while the test runs, as `tracker serve` would write it."""
+def lines(wait_until: Callable[..., None]) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """What is written while the test runs, as `tracker serve` would write it: a moment after the answer."""
     written = io.StringIO()
     handler = logging.StreamHandler(written)
     handler.setFormatter(JsonLines())
     logger = logging.getLogger("tracker.server")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
-    yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
+
+    def read() -> list[dict[str, Any]]:
+        wait_until(written.getvalue)
+        return [json.loads(line) for line in written.getvalue().splitlines()]
+
+    yield read
     logger.removeHandler(handler)
     logger.setLevel(logging.NOTSET)
 
@@ -60,25 +65,28 @@ def test_each_request_is_a_line_without_its_query(http: httpx.Client, lines: Any
     }
 
 
-def test_polls_are_counted_and_not_logged(http: httpx.Client, lines: Any) -> None:
+def test_polls_are_counted_and_not_logged(http: httpx.Client, lines: Any, wait_until: Callable[..., None]) -> None:
     before = counted(http, "GET", "/healthz", 200)
     http.get("/healthz")
-    assert counted(http, "GET", "/healthz", 200) == before + 1
-    assert lines() == []
+    wait_until(lambda: counted(http, "GET", "/healthz", 200) == before + 1)
+    http.get("/experiments")
+    assert [line["says"] for line in lines()] == ["GET /experiments"]
 
 
-def test_requests_are_counted_by_route_and_not_by_path(http: httpx.Client) -> None:
+def test_requests_are_counted_by_route_and_not_by_path(http: httpx.Client, wait_until: Callable[..., None]) -> None:
     for run_id in (71, 72, 73):
         http.get(f"/runs/{run_id}")
-    assert counted(http, "GET", "/runs/{run_id}", 404) == 3
+    wait_until(lambda: counted(http, "GET", "/runs/{run_id}", 404) == 3)
     assert "/runs/71" not in http.get("/metrics").text
     assert 'tracker_request_seconds_count{route="/runs/{run_id}"} 3.0' in http.get("/metrics").text
     assert counted(http, "GET", "none", 404) == 0
     http.get("/nothing")
-    assert counted(http, "GET", "none", 404) == 1
+    wait_until(lambda: counted(http, "GET", "none", 404) == 1)
 
 
-def test_a_fault_is_logged_under_the_request_that_met_it(http: httpx.Client, server: Any, lines: Any) -> None:
+def test_a_fault_is_logged_under_the_request_that_met_it(
+    http: httpx.Client, server: Any, lines: Any, wait_until: Callable[..., None]
+) -> None:
     """A row that no version of ours would have written."""
     made = http.post("/experiments", json={"name": "fault"}).json()
     run = http.post(f"/experiments/{made['id']}/runs", json={}).json()
@@ -87,7 +95,8 @@ def test_a_fault_is_logged_under_the_request_that_met_it(http: httpx.Client, ser
     answer = http.get(f"/runs/{run['id']}", headers={"X-Request-ID": "f-1"})
     assert answer.status_code == 500
     assert "its log says more about request f-1" in answer.json()["detail"]
+    wait_until(lambda: any(line["level"] == "error" for line in lines()))
     (line,) = [line for line in lines() if line["level"] == "error"]
     assert "JSONDecodeError" in line["trace"]
     assert line["request"] == "f-1"
-    assert counted(http, "GET", "/runs/{run_id}", 500) == 1
+    wait_until(lambda: counted(http, "GET", "/runs/{run_id}", 500) == 1)
