@@ -109,7 +109,7 @@ class check:
         if _shell() is not None:
             from IPython.display import display
 
-            display(verdict)  # type: ignore[no-untyped-call]
+            display(verdict)  # type: ignore[no-untyped-call]  # IPython's is not typed
         elif verdict.state is not State.SOLVED:
             raise CheckFailed(str(verdict)) from error
         return True

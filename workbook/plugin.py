@@ -87,7 +87,7 @@ class ExerciseItem(pytest.Item):
         return self.path, None, f"{self.exercise.id} {self.exercise.title}"
 
 
-class Notebook(IPyNbFile):  # type: ignore[misc]
+class Notebook(IPyNbFile):  # type: ignore[misc]  # nbval is not typed
     """A lesson or a solution, run by nbval with its three repairs."""
 
     def setup(self) -> None:

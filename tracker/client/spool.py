@@ -71,9 +71,10 @@ class Spool:
 
     @property
     def cursor(self) -> int:
-        """How many bytes the server has confirmed."""
+        """How many bytes the server has confirmed; 0 for a cursor that is damaged, or of a file that was longer."""
         text = os.pread(self._cursor_fd, 20, 0)
-        return int(text) if text.strip().isdigit() else 0
+        position = int(text) if text.strip().isdigit() else 0
+        return position if position <= os.fstat(self._fd).st_size else 0
 
     @cursor.setter
     def cursor(self, position: int) -> None:

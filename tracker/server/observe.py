@@ -23,7 +23,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADER = "X-Request-ID"
-QUIET = {"/healthz", "/readyz", "/metrics", "/ui"}  # asked all day by machines and open pages: counted, not logged
+QUIET = {
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/ui",
+}  # asked all day by machines, or a page's own files: counted, not logged
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 log = logging.getLogger("tracker.server.requests")

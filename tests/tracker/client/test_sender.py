@@ -261,3 +261,17 @@ def test_a_courier_that_logs_nothing_says_that_it_lives(
     courier.start()
     wait_until(lambda: [body for _, _, body in api.asked].count({"points": []}) >= 2)
     assert courier.finish(10)
+
+
+def test_a_run_whose_spool_was_deleted_is_sent_again(http: httpx.Client, tmp_path: Path, api: Recorder) -> None:
+    entry = run_entry()
+    for value in (1.0, 2.0):
+        file = tmp_path / "again.jsonl"
+        file.unlink(missing_ok=True)  # and its cursor stays
+        with closing(Spool(file)) as spool:
+            write(spool, entry)
+            if value == 1.0:
+                write(spool, *(log(i, old=1.0) for i in range(50)))
+            write(spool, log(7, loss=value) | {"at": int(value)})
+            send_all(Sender(spool, api))
+    assert only_run(http, entry)["latest"]["loss"]["value"] == 2.0

@@ -52,13 +52,14 @@ def test_reading_in_blocks_of_any_size_reads_everything(spool: Spool, limit: int
 
 def test_the_cursor_is_kept(spool: Spool) -> None:
     spool.append(b"one\n")
-    spool.append(b"two\n")
-    spool.cursor = 123456789
+    spool.append(b"t" * 10_000 + b"\n")
+    spool.cursor = 10_005
+    assert spool.drained
     spool.cursor = 4
     with closing(Spool(spool.file)) as again:
         assert again.cursor == 4
         assert not again.drained
-        again.cursor = 8
+        again.cursor = 10_005
     assert spool.drained
 
 
@@ -112,3 +113,11 @@ def test_the_newest_entry_is_found_at_the_end(spool: Spool, lines: list[bytes], 
     for line in lines:
         spool.append(line + b"\n")
     assert spool.newest() == newest
+
+
+def test_a_cursor_beyond_the_file_is_of_another_file_and_begins_again(spool: Spool) -> None:
+    """The spool was deleted or cut and its cursor was not: what is written now must still be sent."""
+    spool.cursor = 1000
+    spool.append(b"one\n")
+    assert spool.cursor == 0
+    assert not spool.drained
