@@ -54,11 +54,18 @@ def _refuses(*codes: int) -> dict[int | str, dict[str, Any]]:
     return {code: {"description": "refused", "content": content} for code in (*codes, 422)}
 
 
+def _timed(body: wire.RunCreate | wire.RunPatch) -> dict[str, Any]:
+    """What the request says, its `at` as `when`; and `at` is now."""
+    said = dict(body)
+    return {**said, "when": said["at"], "at": now_ms()}
+
+
 @router.post("/experiments", status_code=status.HTTP_201_CREATED, responses=_refuses(409, 413))
 def create_experiment(body: wire.ExperimentCreate, db: Db, response: Response) -> wire.ExperimentOut:
     """Creates an experiment; its name is unique."""
     with db.write() as session:
-        experiment = experiments.create_experiment(session, body.name, body.description, now_ms())
+        created_at = now_ms() if body.at is None else body.at
+        experiment = experiments.create_experiment(session, body.name, body.description, created_at)
     response.headers["Location"] = f"/experiments/{experiment.id}"
     return wire.ExperimentOut.model_validate(experiment)
 
@@ -104,7 +111,7 @@ def list_runs(experiment_id: Id, db: Db, query: RunQuery) -> wire.Page[wire.RunI
 def create_run(experiment_id: Id, body: wire.RunCreate, db: Db, response: Response) -> wire.RunOut:
     """Creates a run, or resumes the one that has this `external_id`."""
     with db.write() as session:
-        run, is_new = runs.create_run(session, experiment_id, **dict(body), at=now_ms())
+        run, is_new = runs.create_run(session, experiment_id, **_timed(body))
     response.headers["Location"] = f"/runs/{run.id}"
     response.status_code = status.HTTP_201_CREATED if is_new else status.HTTP_200_OK
     return wire.RunOut.model_validate(run)
@@ -121,7 +128,7 @@ def get_run(run_id: Id, db: Db) -> wire.RunOut:
 def change_run(run_id: Id, body: wire.RunPatch, db: Db) -> wire.RunOut:
     """Changes a run's status, name or tags."""
     with db.write() as session:
-        run = runs.change_run(session, run_id, **dict(body), at=now_ms())
+        run = runs.change_run(session, run_id, **_timed(body))
     return wire.RunOut.model_validate(run)
 
 

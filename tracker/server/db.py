@@ -53,12 +53,12 @@ class Database:
         with Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
 
-    def migrate(self) -> None:
-        """Brings the tables to this version, whichever they are from."""
+    def migrate(self, version: str = "head") -> None:
+        """Brings the tables to this version, whichever earlier one they are from."""
         config = Config(attributes={"engine": self._writer})
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         with self.writing:
-            command.upgrade(config, "head")
+            command.upgrade(config, version)
 
     def close(self) -> None:
         """Closes every connection."""

@@ -76,14 +76,27 @@ class Run(Base):
     status: Mapped[str] = mapped_column(String(16))
     params: Mapped[Settings]
     tags: Mapped[Settings]
-    attempt: Mapped[str | None] = mapped_column(String(128))  # the process that runs it now
-    restarts: Mapped[int] = mapped_column(default=0)
+    attempts: Mapped[list[tuple[str | None, int]]] = mapped_column(_Json, server_default="[]")  # (id, since), by time
     created_at: Mapped[Ms]
-    started_at: Mapped[Ms | None]
     heartbeat_at: Mapped[Ms | None]  # the server's clock, at the last batch
     finished_at: Mapped[Ms | None]
     last_logged_at: Mapped[Ms | None]  # the client's clock, of its newest point: a resumed client goes on from here
     fences: Mapped[list[list[int]]] = mapped_column(_Json, default=list)  # [step, at] of each rewind that still counts
+
+    @property
+    def started_at(self) -> int | None:
+        """When the first process began to run it."""
+        return self.attempts[0][1] if self.attempts else None
+
+    @property
+    def restarts(self) -> int:
+        """How often another process has gone on with it."""
+        return max(0, len(self.attempts) - 1)
+
+    @property
+    def changed_at(self) -> int:
+        """When it last began or ended, as far as anybody has said."""
+        return max(self.attempts[-1][1] if self.attempts else 0, self.finished_at or 0)
 
     @property
     def lost(self) -> bool:

@@ -27,6 +27,7 @@ Description = Annotated[str, Field(max_length=values.MAX_TEXT), AfterValidator(_
 Settings = Annotated[dict[str, Any], AfterValidator(values.check_settings)]
 Step = Annotated[StrictInt, Field(ge=0, le=values.MAX_INTEGER)]
 Time = Annotated[StrictInt, Field(ge=0, le=values.MAX_INTEGER)]
+WHEN = "ms, UTC, when it happened; without it, the server's clock"
 NonFinite = Literal["NaN", "Infinity", "-Infinity"]
 Value = Annotated[StrictFloat, Field(allow_inf_nan=False)] | NonFinite
 
@@ -44,6 +45,7 @@ class ExperimentCreate(_Request):
 
     name: Name
     description: Description = ""
+    at: Time | None = Field(default=None, description=WHEN)
 
 
 class RunCreate(_Request):
@@ -57,6 +59,7 @@ class RunCreate(_Request):
     status: Literal[Status.QUEUED, Status.RUNNING] = Status.RUNNING
     params: Settings = {}
     tags: Settings = {}
+    at: Time | None = Field(default=None, description=WHEN)
 
 
 class RunPatch(_Request):
@@ -65,6 +68,9 @@ class RunPatch(_Request):
     status: Status | None = None
     name: Name | None = None
     tags: Settings | None = None
+    at: Time | None = Field(
+        default=None, description=f"{WHEN}. Of two changes of status the later one counts, whichever is heard first"
+    )
 
 
 class PointIn(_Request):
@@ -73,7 +79,7 @@ class PointIn(_Request):
     key: Key
     value: Value
     step: Step
-    at: Time | None = Field(default=None, description="ms, UTC; without it, the server's clock")
+    at: Time | None = Field(default=None, description=WHEN)
 
 
 class Series(_Request):

@@ -1,10 +1,12 @@
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from tracker.server.db import Database
+from tracker.server.schema import Run
 
 ADD = text("INSERT INTO experiments (name, owner, description, created_at) VALUES (:name, '', '', 0)")
 COUNT = text("SELECT count(*) FROM experiments")
@@ -88,3 +90,25 @@ def test_migrating_twice_is_harmless(database: Database) -> None:
 def test_every_connection_is_set_up(database: Database, pragma: str, value: object) -> None:
     with database.read() as session:
         assert session.execute(text(f"PRAGMA {pragma}")).scalar_one() == value
+
+
+def test_a_database_of_each_earlier_version_is_brought_up_with_its_rows(tmp_path: Path) -> None:
+    """0001 kept the number of restarts, and of the attempts only the last one's name."""
+    database = Database(tmp_path / "tracker.db")
+    database.migrate("0001")
+    with database.write() as session:
+        session.execute(ADD, {"name": "a"})
+        for external_id, attempt, restarts, started_at in (("x", "two", 1, 7), ("y", None, 0, None)):
+            session.execute(
+                text(
+                    "INSERT INTO runs (experiment_id, external_id, name, status, params, tags, attempt, restarts,"
+                    " created_at, started_at, fences) VALUES (1, :x, 'n', 'killed', '{}', '{}', :a, :r, 5, :s, '[]')"
+                ),
+                {"x": external_id, "a": attempt, "r": restarts, "s": started_at},
+            )
+    database.migrate()
+    with database.read() as session:
+        first, second = session.query(Run).order_by(Run.id)
+        assert (first.attempts, first.restarts, first.started_at) == ([[None, 7], ["two", 7]], 1, 7)
+        assert (second.attempts, second.restarts, second.started_at) == ([], 0, None)
+    database.close()

@@ -97,6 +97,7 @@ def rewind(session: Session, run_id: int, *, step: int, until: int) -> Run:
     if not any(s <= step and until <= t for s, t in fences):
         fences.append([step, until])
     run.fences = fences
+    run.last_logged_at = max(run.last_logged_at or 0, until)
     connection = session.connection()
     connection.exec_driver_sql(REWIND, {"run_id": run_id, "step": step, "at": until})
     connection.exec_driver_sql(FIND_LATEST, {"run_id": run_id})

@@ -3,6 +3,10 @@
 A list is sorted by the newest value of any metric. That value may be a number, a NaN, or missing; these come in this
 order whichever way the numbers are sorted, and the cursor says in which of the three parts its row stood. (SQL's own
 order would put NULL first or last depending on the database, and no comparison with NULL ever finds the next page.)
+
+An **attempt** is one process that runs the run. That it began, and that it ended, may be heard long after (`tracker
+sync`), when another attempt is under way. So both come with the time at which they happened, and like the points of a
+curve they lead to the same run in whatever order they arrive: what happened before the run's newest change is history.
 """
 
 from __future__ import annotations
@@ -35,40 +39,49 @@ def create_run(
     status: Status = Status.RUNNING,
     params: dict[str, Any] | None = None,
     tags: dict[str, Any] | None = None,
+    when: int | None = None,
     at: int,
 ) -> tuple[Run, bool]:
-    """The run and whether it is new. Raises NotFound for the experiment.
+    """The run and whether it is new. `at` is now, `when` the time at which it happened (ms; None: now).
 
     A run that has this `external_id` is resumed: it keeps its name and params, and runs again. The same `attempt`
-    asking twice (an answer that got lost) is no restart.
+    asking twice (an answer that got lost) is no restart. Raises NotFound for the experiment.
     """
     get_experiment(session, experiment_id)
     if external_id is not None:
         query = select(Run).where(Run.experiment_id == experiment_id, Run.external_id == external_id)
-        run = session.scalars(query.with_for_update()).one_or_none()
-        if run is not None:
-            if attempt is None or attempt != run.attempt:
-                run.attempt, run.restarts = attempt, run.restarts + 1
-                run.status, run.heartbeat_at, run.finished_at = Status.RUNNING, at, None
-                run.started_at = run.started_at or at
-            return run, False
-    started = at if status == Status.RUNNING else None
+        known = session.scalars(query.with_for_update()).one_or_none()
+        if known is not None:
+            if status == Status.RUNNING:
+                _begin(known, attempt, when, at)
+            return known, False
     run = Run(
         experiment_id=experiment_id,
         external_id=external_id or uuid.uuid4().hex,
-        attempt=attempt,
+        attempts=[],
         name=name or "",
-        status=status,
+        status=Status.QUEUED,
         params=params or {},
         tags=tags or {},
-        created_at=at,
-        started_at=started,
-        heartbeat_at=started,
+        created_at=at if when is None else when,
     )
+    if status == Status.RUNNING:
+        _begin(run, attempt, when, at)
     session.add(run)
     session.flush()
     run.name = name or f"run {run.id}"
     return run, True
+
+
+def _begin(run: Run, attempt: str | None, when: int | None, at: int) -> None:
+    """Another process runs the run, unless it is known already; and if the run has gone on since, it *did* run it."""
+    since = max(at, run.changed_at) if when is None else when
+    if any(attempt == known and (attempt or when == begun) for known, begun in run.attempts):
+        return
+    if since >= run.changed_at:
+        run.status, run.heartbeat_at, run.finished_at = Status.RUNNING, at, None
+    run.attempts = sorted([*run.attempts, (attempt, since)], key=lambda known: known[1])
+    run.created_at = min(run.created_at, since)
 
 
 def get_run(session: Session, run_id: int, *, lock: bool = False) -> Run:
@@ -87,21 +100,27 @@ def change_run(
     status: Status | None = None,
     name: str | None = None,
     tags: dict[str, Any] | None = None,
+    when: int | None = None,
     at: int,
 ) -> Run:
-    """The run, changed. Raises NotFound and IllegalTransition. The status that it has already is no transition."""
+    """The run, changed. `at` is now, `when` the time at which its status changed (ms; None: now).
+
+    The status that it has already is no transition, nor is one that it had before its newest change. Raises NotFound
+    and IllegalTransition.
+    """
     run = get_run(session, run_id, lock=True)
-    if status is not None and status != run.status:
+    since = max(at, run.changed_at) if when is None else when
+    if status is not None and status != run.status and since >= run.changed_at:
         allowed = TRANSITIONS[Status(run.status)]
         if status not in allowed:
             raise IllegalTransition(
                 f"run {run_id} is {run.status} and cannot become {status}, only {' or '.join(sorted(allowed))}"
             )
-        run.status = status
-        run.finished_at = at if status in ENDED else None
         if status == Status.RUNNING:
-            run.started_at, run.heartbeat_at = run.started_at or at, at
-    if status in ENDED:  # again, too: late points may have come since
+            _begin(run, None, since, at)
+        else:
+            run.status, run.finished_at = status, since if status in ENDED else None
+    if status is not None and run.status in ENDED:  # again, too: late points may have come since
         seal(session, run_id)
     run.name = name if name is not None else run.name
     run.tags = tags if tags is not None else run.tags

@@ -1,3 +1,4 @@
+import itertools
 import math
 from typing import Any
 
@@ -31,7 +32,7 @@ def test_a_running_one_has_begun(session: Session, experiment: Experiment) -> No
         session, experiment.id, external_id="x", attempt="p", name="n", params={"lr": 1}, tags={"t": 2}, at=7
     )
     assert is_new
-    assert (run.external_id, run.attempt, run.name, run.params, run.tags) == ("x", "p", "n", {"lr": 1}, {"t": 2})
+    assert (run.external_id, run.name, run.params, run.tags) == ("x", "n", {"lr": 1}, {"t": 2})
     assert (run.status, run.restarts) == (Status.RUNNING, 0)
     assert (run.created_at, run.started_at, run.heartbeat_at, run.finished_at) == (7, 7, 7, None)
 
@@ -56,14 +57,20 @@ def test_the_same_external_id_resumes_it(session: Session, experiment: Experimen
         session, experiment.id, external_id="x", attempt="two", name="other", params={"lr": 1}, at=3
     )
     assert (again.id, is_new) == (run.id, False)
-    assert (run.name, run.params, run.restarts, run.attempt) == ("n", {}, 1, "two")
+    assert (run.name, run.params, run.restarts) == ("n", {}, 1)
     assert (run.status, run.started_at, run.heartbeat_at, run.finished_at) == (Status.RUNNING, 1, 3, None)
 
 
 def test_a_queued_one_that_is_resumed_has_begun(session: Session, experiment: Experiment) -> None:
     run, _ = runs.create_run(session, experiment.id, external_id="x", status=Status.QUEUED, at=1)
     runs.create_run(session, experiment.id, external_id="x", attempt="one", at=5)
-    assert (run.status, run.started_at) == (Status.RUNNING, 5)
+    assert (run.status, run.started_at, run.restarts) == (Status.RUNNING, 5, 0)
+
+
+def test_a_queued_one_that_is_announced_again_stays_as_it_is(session: Session, experiment: Experiment) -> None:
+    run, _ = runs.create_run(session, experiment.id, external_id="x", at=1)
+    assert runs.create_run(session, experiment.id, external_id="x", status=Status.QUEUED, at=5) == (run, False)
+    assert (run.status, run.restarts) == (Status.RUNNING, 0)
 
 
 def test_the_same_attempt_asking_twice_changes_nothing(session: Session, experiment: Experiment) -> None:
@@ -73,9 +80,58 @@ def test_the_same_attempt_asking_twice_changes_nothing(session: Session, experim
     assert (run.status, run.restarts, run.finished_at) == (Status.FINISHED, 0, 2)
 
 
+def test_what_was_sent_already_may_be_sent_again_from_the_beginning(session: Session, experiment: Experiment) -> None:
+    for _ in range(2):
+        for attempt, when, end in (("one", 10, Status.PREEMPTED), ("two", 20, Status.FINISHED)):
+            run, _ = runs.create_run(session, experiment.id, external_id="x", attempt=attempt, when=when, at=99)
+            runs.change_run(session, run.id, status=end, when=when + 5, at=99)
+    assert (run.status, run.restarts) == (Status.FINISHED, 1)
+    assert (run.created_at, run.started_at, run.finished_at) == (10, 10, 25)
+
+
+@pytest.mark.parametrize("order", sorted(set(itertools.permutations("aabbcc"))))
+def test_begins_and_ends_lead_to_the_same_run_in_any_order(
+    session: Session, experiment: Experiment, order: tuple[str, ...]
+) -> None:
+    """Three attempts on three machines, each of whose spools is sent in its own order, whenever it is."""
+    events = {
+        "a": [(10, Status.RUNNING), (15, Status.PREEMPTED)],
+        "b": [(20, Status.RUNNING), (25, Status.FAILED)],
+        "c": [(30, Status.RUNNING), (35, Status.FINISHED)],
+    }
+    for attempt in order:
+        when, status = events[attempt].pop(0)
+        if status == Status.RUNNING:
+            run, _ = runs.create_run(session, experiment.id, external_id="x", attempt=attempt, when=when, at=99)
+        else:
+            runs.change_run(session, run.id, status=status, when=when, at=99)
+    assert (run.status, run.finished_at, run.restarts) == (Status.FINISHED, 35, 2)
+    assert (run.created_at, run.started_at) == (10, 10)
+
+
+def test_the_late_news_of_an_earlier_attempt_does_not_end_the_one_that_runs(
+    session: Session, experiment: Experiment
+) -> None:
+    run, _ = runs.create_run(session, experiment.id, external_id="x", attempt="two", when=20, at=50)
+    runs.create_run(session, experiment.id, external_id="x", attempt="one", when=10, at=90)
+    runs.change_run(session, run.id, status=Status.PREEMPTED, when=15, at=90)
+    assert (run.status, run.heartbeat_at, run.finished_at) == (Status.RUNNING, 50, None)
+    assert (run.started_at, run.restarts) == (10, 1)
+
+
+def test_who_says_no_time_means_now_even_to_a_run_whose_clock_is_ahead(
+    session: Session, experiment: Experiment
+) -> None:
+    run, _ = runs.create_run(session, experiment.id, when=1000, at=50)
+    runs.change_run(session, run.id, status=Status.KILLED, at=60)
+    assert (run.status, run.finished_at) == (Status.KILLED, 1000)
+    runs.create_run(session, experiment.id, external_id=run.external_id, at=70)
+    assert (run.status, run.finished_at, run.heartbeat_at) == (Status.RUNNING, None, 70)
+
+
 def test_without_an_attempt_every_request_is_a_restart(session: Session, experiment: Experiment) -> None:
-    for _ in range(3):
-        run, _ = runs.create_run(session, experiment.id, external_id="x", at=1)
+    for at in range(3):
+        run, _ = runs.create_run(session, experiment.id, external_id="x", at=at)
     assert run.restarts == 2
 
 
@@ -88,22 +144,22 @@ def test_the_same_external_id_elsewhere_is_another_run(session: Session, experim
 
 
 def test_an_illegal_transition_is_refused_and_says_what_is_legal(session: Session, run: Run) -> None:
-    runs.change_run(session, run.id, status=Status.FINISHED, at=1)
+    runs.change_run(session, run.id, status=Status.FINISHED, at=300)
     with pytest.raises(problem.IllegalTransition, match="is finished and cannot become failed, only running"):
-        runs.change_run(session, run.id, status=Status.FAILED, at=2)
-    assert (run.status, run.finished_at) == (Status.FINISHED, 1)
+        runs.change_run(session, run.id, status=Status.FAILED, at=400)
+    assert (run.status, run.finished_at) == (Status.FINISHED, 300)
 
 
 def test_the_status_it_has_is_no_transition(session: Session, run: Run) -> None:
-    runs.change_run(session, run.id, status=Status.FINISHED, at=1)
-    runs.change_run(session, run.id, status=Status.FINISHED, at=2)
-    assert run.finished_at == 1
+    runs.change_run(session, run.id, status=Status.FINISHED, at=300)
+    runs.change_run(session, run.id, status=Status.FINISHED, at=400)
+    assert run.finished_at == 300
 
 
 def test_going_on_takes_back_the_end(session: Session, run: Run) -> None:
     runs.change_run(session, run.id, status=Status.KILLED, at=300)
     runs.change_run(session, run.id, status=Status.RUNNING, at=400)
-    assert (run.started_at, run.heartbeat_at, run.finished_at) == (200, 400, None)
+    assert (run.started_at, run.heartbeat_at, run.finished_at, run.restarts) == (200, 400, None, 1)
 
 
 def test_what_a_change_leaves_out_stays(session: Session, run: Run) -> None:
