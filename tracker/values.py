@@ -27,6 +27,7 @@ import time
 from enum import StrEnum
 from typing import Any
 
+SPOOL_VERSION = 1  # of the lines that a client spools and an export has; see `tracker.client.spool`
 MAX_INTEGER = 2**53 - 1  # of a step, a time, an id: the largest that a JavaScript number holds exactly
 MAX_NAME = 200  # characters: a table row shows it whole
 MAX_KEY = 250  # characters

@@ -19,6 +19,7 @@ import os
 import sys
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -29,7 +30,7 @@ from tracker.values import Status, now_ms
 from . import process
 from .http import Api
 from .sender import Courier
-from .spool import VERSION, Spool
+from .spool import Spool, Writer, own
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 MAX_METRICS = 1000  # of one `log()`: with keys of any length, they fit into one request
@@ -103,17 +104,27 @@ class Run:
         self._is_copy = False  # this process is a fork of the one that began the run ...
         self._detached = False  # ... and has not logged anything yet
         self._names: dict[str, str] = {}  # key -> the key as JSON, checked once
-        self._courier, self._spool = self._open(folder / f"{self.external_id}.jsonl")
-        # A run that goes on must log later than it did, even if this machine's clock is behind.
-        self._step, self._at = self._spool.newest()
-        self._write({"run": described, "at": now_ms(), "v": VERSION})
-        self._courier.start()
+        self._step, self._at = -1, 0
+        self._courier, self._writer = self._open(folder / f"{self.external_id}.jsonl")
         process.watch(self)
 
-    def _open(self, file: Path) -> tuple[Courier, Spool]:
+    def _open(self, file: Path) -> tuple[Courier, Writer]:
         api = Api(self.url)  # first, since it refuses what is no address
-        spool = Spool(file)
-        return Courier(spool, api, self._resumed), spool
+        try:
+            writer = Writer(file)
+            # A run that goes on must log later than it did, even if this machine's clock is behind.
+            step, at = writer.newest()
+            self._step, self._at = max(self._step, step), max(self._at, at + 1, now_ms())
+            writer.begin(_line({"run": self._described, "at": self._at, "v": values.SPOOL_VERSION}))
+            courier = Courier(Spool(writer.file), api, self._resumed)
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"the spool cannot be written ({error.strerror}); name another folder with folder= or TRACKER_DIR",
+                str(file),
+            ) from None
+        courier.start()
+        return courier, writer
 
     def log(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Logs one value per key at `step` (default: the step after the last). NaN and infinities are values too.
@@ -123,19 +134,20 @@ class Run:
         try:
             if self._detached:
                 self._open_copy()
-            self._spool.append(self._line(metrics, step))
+            self._writer.append(self._line(metrics, step))
         except (TypeError, ValueError, OverflowError, AttributeError, RuntimeError, OSError) as error:
             if self._strict:
                 raise
-            if not self._warned:
-                self._warned = True
-                warnings.warn(f"tracker: not logged, and no further warning: {error}", stacklevel=2)
+            self._warn(f"not logged, and no further warning: {error}")
+        else:
+            if self._writer.waiting:
+                self._warn("the disk is full: what is logged waits in memory, and is written once there is room again")
 
     def rewind(self, step: int) -> None:
         """The training goes on from a checkpoint taken at `step`: what this run has logged after it goes."""
         until = max(now_ms(), self._at)
         self._step, self._at = operator.index(step), until + 1
-        self._write({"rewind": self._step, "at": until})
+        self._writer.append(_line({"rewind": self._step, "at": until}))
 
     def finish(self, status: Status | str = Status.FINISHED) -> None:
         """Ends the run and waits up to ten seconds until the server has all of it. Only the first call counts.
@@ -155,13 +167,20 @@ class Run:
         if self._detached:
             return
         if not self._is_copy:
-            self._write({"end": status, "at": now_ms()})
-        if not self._courier.finish(PATIENCE):
+            self._at = max(now_ms(), self._at)
+            with suppress(OSError):  # the last of what is waiting; it is told of below
+                self._writer.append(_line({"end": status, "at": self._at}))
+        delivered = self._courier.finish(PATIENCE)
+        file = self._writer.file
+        if self._writer.waiting:
+            print(f"tracker: the disk is full: what was logged last could not be written to {file}", file=sys.stderr)
+        elif not delivered:
             print(
-                f"tracker: {self.url} has not answered; everything that was logged is safe in {self._spool.file}. "
+                f"tracker: {self.url} has not got everything yet, but it is all safe in {file}. "
                 "Send it with: tracker sync",
                 file=sys.stderr,
             )
+        self._writer.close()
 
     def __enter__(self) -> Self:
         return self
@@ -181,10 +200,7 @@ class Run:
     def _open_copy(self) -> None:
         """Most copies never log (a data loader's workers), so this waits for the first that does."""
         self._detached = False
-        file = self._spool.file.with_name(f"{self.external_id}.{os.getpid()}.jsonl")
-        self._courier, self._spool = self._open(file)
-        self._write({"run": self._described, "at": now_ms(), "v": VERSION})
-        self._courier.start()
+        self._courier, self._writer = self._open(own(self._writer.file))
 
     def _line(self, metrics: Mapping[str, float], step: int | None) -> bytes:
         """The spool's line. Written by hand: json.dumps would cost more than all the rest of `log`."""
@@ -212,8 +228,10 @@ class Run:
         self._names[key] = json.dumps(values.check_key(key))
         return self._names[key]
 
-    def _write(self, entry: dict[str, Any]) -> None:
-        self._spool.append(json.dumps(entry).encode() + b"\n")
+    def _warn(self, text: str) -> None:
+        if not self._warned:
+            self._warned = True
+            warnings.warn(f"tracker: {text}", stacklevel=3)
 
     def _resumed(self, last_logged_at: int) -> None:
         """The server knows this run from another machine, whose clock was ahead."""
@@ -235,6 +253,10 @@ class NoopRun(Run):
 
     def finish(self, status: Status | str = Status.FINISHED) -> None:
         """Nothing."""
+
+
+def _line(entry: dict[str, Any]) -> bytes:
+    return json.dumps(entry).encode() + b"\n"
 
 
 def _number(key: str, value: Any) -> float:

@@ -1,7 +1,9 @@
-"""From the spool to the server: what a run's thread does while training goes on, and `tracker sync` afterwards.
+"""From the lines of a spool to the server: what a run's thread does while training goes on, and `tracker sync` and
+`tracker import` afterwards.
 
-    spool line  ->  request
-    run             POST /experiments (or find it by name), POST /experiments/{id}/runs
+    line            ->  request
+    experiment      POST /experiments (a name that is taken is that experiment)
+    run             the same, then POST /experiments/{id}/runs
     log             many lines at once: POST /runs/{id}/metrics
     rewind          POST /runs/{id}/rewind
     end             PATCH /runs/{id}
@@ -17,70 +19,104 @@ import re
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from tracker.values import MAX_BODY, MAX_POINTS
+from tracker.values import MAX_BODY, MAX_POINTS, SPOOL_VERSION, now_ms
 
 from .http import Api, Refused, Unanswered, pauses
-from .spool import VERSION, Spool
+from .spool import Spool, set_aside, spools
 
 # Half of what the server takes: the line that fills a request may still be added, and others get their turn sooner.
 BATCH_POINTS = MAX_POINTS // 2
 BATCH_BYTES = MAX_BODY // 2
 INTERVAL = 0.2  # s between two looks at the spool: what gathered meanwhile travels together
+JUST_NOW = 10_000  # ms
 HEARTBEAT = 15.0  # s; the server calls a run lost after a minute of silence
 
 
-class Sender:
-    """Sends one spool. Only for whom `Spool.sending` said True.
+@dataclass
+class Batch:
+    """Lines that go together: log lines, or a single other one; what they say, and the byte after them."""
 
-    `resumed` is told when the server has points of this run already: the time of the newest (ms).
+    lines: list[bytes] = field(default_factory=list)
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    end: int = 0
+
+
+def batches(lines: Iterable[tuple[bytes, int]]) -> Iterator[Batch]:
+    """Lines, each with the byte after it, as batches that fit into a request."""
+    batch, points, size = Batch(), 0, 0
+    for line, after in lines:
+        entry = _entry(line)
+        if batch.lines and "log" not in entry:
+            yield batch
+            batch, points, size = Batch(), 0, 0
+        batch.lines.append(line)
+        batch.entries.append(entry)
+        batch.end = after
+        logged = entry.get("log", {})
+        points += len(logged)
+        size += len(line) + 60 * len(logged)  # 60: the names of the four fields, a step and a time
+        if "log" not in entry or points >= BATCH_POINTS or size >= BATCH_BYTES:
+            yield batch
+            batch, points, size = Batch(), 0, 0
+    if batch.lines:
+        yield batch
+
+
+class Sender:
+    """Delivers the lines of `file`, in order, to the tracker at `api`.
+
+    With `live`, what was written just now happens now by the server's clock, so that a clock that differs from it does
+    no harm. `resumed` is told when the server has points of this run already: the time of the newest (ms).
     """
 
-    def __init__(self, spool: Spool, api: Api, resumed: Callable[[int], None] = lambda _: None) -> None:
-        self.spool = spool
+    def __init__(
+        self, file: Path, api: Api, *, live: bool = False, resumed: Callable[[int], None] = lambda _: None
+    ) -> None:
+        self.refused = 0  # lines and points that the server would not have
+        self._file = file
         self._api = api
+        self._live = live
         self._resumed = resumed
         self._run_id: int | None = None
-        self._warned = False
 
-    def send(self) -> bool:
-        """Sends the next batch, or the next single line; False when there is nothing to send. Raises Unanswered.
+    def forward(self, spool: Spool) -> bool:
+        """Delivers the next batch of the spool; False when there is none. Only for whom `Spool.sending` said True.
 
-        Lines that the server refuses are set aside with one warning: it would refuse them for ever.
+        Raises Unanswered.
         """
-        lines, entries, end = self._next()
-        if not lines:
+        start = spool.cursor
+        batch = next(batches(spool.lines(start)), None)
+        if batch is None:
             return False
-        try:
-            self._deliver(entries)
-        except Refused as refused:
-            self._set_aside(lines, refused)
-        self.spool.cursor = end
+        if self._run_id is None and start:  # a new process goes on where another one stopped
+            with suppress(Refused):  # then the batch is, too
+                self._find_run(spool, start)
+        self.deliver(batch)
+        spool.cursor = batch.end
         return True
 
-    def _next(self) -> tuple[list[bytes], list[dict[str, Any]], int]:
-        """Lines that go together, what they say, and the byte after them: log lines up to a batch, or one other."""
-        lines: list[bytes] = []
-        entries: list[dict[str, Any]] = []
-        points = size = end = 0
-        for line, after in self.spool.lines(self.spool.cursor):
-            entry = _entry(line)
-            if lines and "log" not in entry:
-                break
-            lines.append(line)
-            entries.append(entry)
-            end = after
-            logged = entry.get("log", {})
-            points += len(logged)
-            size += len(line) + 60 * len(logged)  # 60: the names of the four fields, a step and a time
-            if "log" not in entry or points >= BATCH_POINTS or size >= BATCH_BYTES:
-                break
-        return lines, entries, end
+    def deliver(self, batch: Batch) -> None:
+        """Delivers a batch. What the server refuses is set aside, with one warning: it would refuse it for ever.
+
+        Raises Unanswered.
+        """
+        try:
+            self._deliver(batch.entries)
+        except Refused as refused:
+            self._set_aside(batch.lines, refused)
+
+    def heartbeat(self) -> None:
+        """Says that the run is alive though it logs nothing. Raises Unanswered and Refused."""
+        if self._run_id is not None:
+            self._api.request("POST", f"/runs/{self._run_id}/metrics", {"points": []})
 
     def _deliver(self, entries: list[dict[str, Any]]) -> None:
         first = entries[0]
@@ -92,12 +128,14 @@ class Sender:
                     for key, value in entry["log"].items()
                 ]
             )
+        elif "experiment" in first:
+            self._create_experiment(first["experiment"] | self._when(first))
         elif "run" in first:
-            self._run_id = self._create(first)
+            self._create_run(first)
         elif "rewind" in first:
             self._api.request("POST", f"/runs/{self._run()}/rewind", {"step": first["rewind"], "at": first["at"]})
         elif "end" in first:
-            self._api.request("PATCH", f"/runs/{self._run()}", {"status": first["end"]})
+            self._api.request("PATCH", f"/runs/{self._run()}", {"status": first["end"]} | self._when(first))
         else:
             raise Refused(0, "this is no line of a spool")
 
@@ -117,45 +155,50 @@ class Sender:
                 return
 
     def _set_aside(self, lines: list[bytes], refused: Refused) -> None:
-        file = self.spool.set_aside(lines, str(refused))
-        if not self._warned:
-            self._warned = True
-            warnings.warn(f"the tracker refused a part of this run, kept in {file}: {refused}", stacklevel=2)
-
-    def heartbeat(self) -> None:
-        """Says that the run is alive though it logs nothing. Raises Unanswered and Refused."""
-        if self._run_id is not None:
-            self._api.request("POST", f"/runs/{self._run_id}/metrics", {"points": []})
+        kept = set_aside(self._file, lines, str(refused))
+        if not self.refused:
+            warnings.warn(f"the tracker refused a part of this run, kept in {kept}: {refused}", stacklevel=2)
+        self.refused += len(lines)
 
     def _run(self) -> int:
-        """The server's id of the run that the lines at the cursor belong to."""
-        if self._run_id is None:  # a new process goes on where another one stopped
-            start = 0
-            while start < self.spool.cursor:
-                for line, after in self.spool.lines(start):
-                    if start < self.spool.cursor and line.startswith(b'{"run"'):
-                        self._run_id = self._create(_entry(line))
-                    start = after
-            if self._run_id is None:
-                raise Refused(0, f"{self.spool.file} says nowhere which run it is")
+        """The server's id of the run that the lines belong to."""
+        if self._run_id is None:
+            raise Refused(0, f"{self._file} says nowhere which run it is")
         return self._run_id
 
-    def _create(self, entry: dict[str, Any]) -> int:
-        if entry.get("v") != VERSION:
-            raise Refused(0, f"this spool has version {entry.get('v')}, this tracker reads version {VERSION}")
-        run = dict(entry["run"])
-        name = run.pop("experiment")
+    def _find_run(self, spool: Spool, end: int) -> None:
+        """From the lines that have been sent: the server is told once more, and says which run it is."""
+        start = 0
+        while start < end and (block := list(spool.lines(start))):
+            for line, _ in takewhile(lambda found: found[1] <= end, block):
+                if line.startswith(b'{"run"'):
+                    self._create_run(_entry(line))
+            start = block[-1][1]
+
+    def _when(self, entry: dict[str, Any]) -> dict[str, int]:
+        """The time of a line; nothing for one that happens now."""
+        return {} if self._live and now_ms() - entry["at"] < JUST_NOW else {"at": entry["at"]}
+
+    def _create_experiment(self, described: dict[str, Any]) -> int:
         try:
-            experiment = self._api.request("POST", "/experiments", {"name": name})
+            experiment = self._api.request("POST", "/experiments", described)
         except Refused as refused:
             if refused.status != 409:
                 raise
-            experiment = self._api.request("GET", f"/experiments?name={quote(name)}")["items"][0]
-        created = self._api.request("POST", f"/experiments/{experiment['id']}/runs", run)
-        if created["last_logged_at"] is not None:
-            self._resumed(created["last_logged_at"])
-        run_id: int = created["id"]
-        return run_id
+            experiment = self._api.request("GET", f"/experiments?name={quote(described['name'])}")["items"][0]
+        return int(experiment["id"])
+
+    def _create_run(self, entry: dict[str, Any]) -> None:
+        self._run_id = None  # should this one be refused, the lines after it must not go to the one before
+        if entry.get("v") != SPOOL_VERSION:
+            raise Refused(0, f"this spool has version {entry.get('v')}, this tracker reads version {SPOOL_VERSION}")
+        run = entry["run"] | self._when(entry)
+        experiment_id = self._create_experiment({"name": run.pop("experiment", None)} | self._when(entry))
+        created = self._api.request("POST", f"/experiments/{experiment_id}/runs", run)
+        self._run_id = created["id"]
+        newest = max(created["last_logged_at"] or 0, created["finished_at"] or 0)
+        if newest:
+            self._resumed(newest)
 
 
 class Courier:
@@ -163,9 +206,9 @@ class Courier:
 
     def __init__(self, spool: Spool, api: Api, resumed: Callable[[int], None]) -> None:
         self._spool, self._api = spool, api
-        self._sender = Sender(spool, api, resumed)
+        self._sender = Sender(spool.file, api, live=True, resumed=resumed)
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._send, name=f"tracker {spool.file.stem}", daemon=True)
+        self._thread = threading.Thread(target=self._work, name=f"tracker {spool.file.stem}", daemon=True)
 
     def start(self) -> None:
         """Begins to send."""
@@ -175,36 +218,43 @@ class Courier:
         """Waits until the server has all of it; False if that takes longer, and the thread goes on alone."""
         self._closing.set()
         self._thread.join(seconds)
-        if self._thread.is_alive() or not self._spool.drained:
+        if self._thread.is_alive() or self._spool.unsent:
             return False
         self._spool.close()
         self._api.close()
         return True
 
-    def _send(self) -> None:
-        with self._spool.sending() as allowed:
-            if not allowed:  # another process sends this run's spool, and will find our lines in it
-                return
-            pause, heard = pauses(), time.monotonic()
-            while True:
-                closing = self._closing.is_set()
-                try:
-                    while self._sender.send():
-                        pause, heard = pauses(), time.monotonic()
-                    if time.monotonic() - heard > HEARTBEAT:
-                        heard = time.monotonic()
-                        with suppress(Refused):  # a deleted run: its next points will say so
-                            self._sender.heartbeat()
-                except Unanswered as unanswered:
-                    seconds = max(next(pause), unanswered.retry_after)
-                    if closing:
-                        time.sleep(seconds)
-                    elif self._closing.wait(seconds):
-                        pause = pauses()  # the end is worth an attempt at once
-                    continue
-                if closing:
+    def _work(self) -> None:
+        while True:
+            with self._spool.sending() as allowed:
+                if allowed:
+                    self._send()
                     return
-                self._closing.wait(INTERVAL)
+            # Another process sends this spool, and finds our lines in it; should it stop, it is our turn.
+            if self._closing.wait(INTERVAL):
+                return
+
+    def _send(self) -> None:
+        pause, heard = pauses(), time.monotonic()
+        while True:
+            closing = self._closing.is_set()
+            try:
+                while self._sender.forward(self._spool):
+                    pause, heard = pauses(), time.monotonic()
+                if time.monotonic() - heard > HEARTBEAT:
+                    heard = time.monotonic()
+                    with suppress(Refused):  # a deleted run: its next points will say so
+                        self._sender.heartbeat()
+            except (Unanswered, OSError) as failure:  # an OSError is of our own disk: the cursor could not be kept
+                seconds = max(next(pause), getattr(failure, "retry_after", 0.0))
+                if closing:
+                    time.sleep(seconds)
+                elif self._closing.wait(seconds):
+                    pause = pauses()  # the end is worth an attempt at once
+                continue
+            if closing:
+                return
+            self._closing.wait(INTERVAL)
 
 
 def sync(folder: Path, url: str) -> tuple[int, int]:
@@ -213,25 +263,55 @@ def sync(folder: Path, url: str) -> tuple[int, int]:
     Raises Unanswered.
     """
     sent = busy = 0
-    for file in sorted((folder / "spool").glob("*.jsonl")):
+    for file in spools(folder / "spool"):
         with closing(Spool(file)) as spool, closing(Api(url)) as api:
-            if spool.drained:
+            if not spool.unsent:
                 continue
             with spool.sending() as allowed:
                 if not allowed:
                     busy += 1
                     continue
-                sender = Sender(spool, api)
-                while sender.send():
+                sender = Sender(file, api)
+                while sender.forward(spool):
                     pass
                 sent += 1
     return sent, busy
+
+
+def import_file(
+    file: Path, url: str, *, experiment: str | None = None, progress: Callable[[int], None] = lambda _: None
+) -> tuple[int, int]:
+    """Sends all runs of an export or of a spool: how many, and how many lines and points of them the server refused.
+
+    They go into the experiment that they are from, or into the one called `experiment`. Runs that the tracker has
+    already are completed, not doubled. `progress` is told the bytes done. Raises ValueError for a file that is none of
+    ours, OSError where it cannot be read, and Unanswered.
+    """
+    with file.open("rb") as lines, closing(Api(url)) as api:
+        if not {"experiment", "run"} & _entry(lines.readline()).keys():
+            raise ValueError(f"{file} is no export of a tracker: it does not begin with an experiment or a run")
+        lines.seek(0)
+        sender, runs = Sender(file, api), set()
+        ends = ((line.rstrip(b"\n"), lines.tell()) for line in iter(lines.readline, b""))
+        for batch in batches(ends):
+            for entry in batch.entries:
+                if "run" in entry:
+                    runs.add(entry["run"].get("external_id"))
+                    entry["run"]["experiment"] = experiment or entry["run"].get("experiment")
+                if "experiment" in entry:
+                    entry["experiment"]["name"] = experiment or entry["experiment"].get("name")
+            sender.deliver(batch)
+            progress(batch.end)
+    return len(runs), sender.refused
 
 
 def _entry(line: bytes) -> dict[str, Any]:
     """What a line says; an empty entry for one that nobody can read."""
     try:
         entry = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
-    return entry if isinstance(entry, dict) else {}
+    if not isinstance(entry, dict) or "at" not in entry or ("log" in entry and "step" not in entry):
+        return {}
+    described = (entry.get(what, {}) for what in ("experiment", "run", "log"))
+    return entry if all(isinstance(said, dict) for said in described) else {}

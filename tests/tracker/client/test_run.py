@@ -1,5 +1,6 @@
 """A training and its tracker: what `init`, `log` and `finish` promise, with a real server and real processes."""
 
+import errno
 import json
 import math
 import os
@@ -17,7 +18,9 @@ import numpy as np
 import pytest
 
 import tracker
+from tracker import values
 from tracker.client import run as run_module
+from tracker.client import sender as sender_module
 
 NOBODY = "http://127.0.0.1:1"  # where no server is
 
@@ -170,11 +173,13 @@ class TestLog:
     def test_a_step_logged_again_is_later(
         self, offline: tracker.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        clock = iter([1000, 1000, 1000, 1000, 500, 2000])
-        monkeypatch.setattr(run_module, "now_ms", lambda: next(clock, 9999))
+        start = 9_000_000_000_000  # later than the run's own line
+        clock = iter([start + 1000, start + 1000, start + 1000, start + 1000, start + 500, start + 2000])
+        monkeypatch.setattr(run_module, "now_ms", lambda: next(clock, start + 9999))
         for step in (0, 1, 1, 0, 2, 3):
             offline.log({"a": 1.0}, step)
-        assert [e["at"] for e in spooled(offline, tmp_path) if "log" in e] == [1000, 1000, 1001, 1002, 1002, 2000]
+        logged = [e["at"] - start for e in spooled(offline, tmp_path) if "log" in e]
+        assert logged == [1000, 1000, 1001, 1002, 1002, 2000]
 
     def test_threads_do_not_tear_each_others_lines(self, offline: tracker.Run, tmp_path: Path) -> None:
         def log(name: str) -> None:
@@ -204,7 +209,7 @@ class TestFinish:
         with tracker.init(experiment, url=NOBODY) as run:
             run.log({"loss": 0.5}, 3)
         told = capfd.readouterr().err
-        assert f"everything that was logged is safe in {tmp_path}/spool/{run.external_id}.jsonl" in told
+        assert f"it is all safe in {tmp_path}/spool/{run.external_id}.jsonl" in told
         assert "tracker sync" in told
         # The thread of the unsent run keeps the right to send until its process ends.
         command = [sys.executable, "-m", "tracker", "sync", str(tmp_path)]
@@ -307,6 +312,85 @@ class TestResume:
             run.rewind(3)
             run.log({"loss": 2.0})
         assert curve(http, runs(http, experiment)[0], "loss") == [(0, 1), (1, 1), (2, 1), (3, 1), (4, 2)]
+
+
+class TestWeather:
+    def test_another_clock_does_no_harm_while_the_server_is_there(
+        self,
+        http: httpx.Client,
+        experiment: str,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        wait_until: Callable[..., None],
+    ) -> None:
+        """The second attempt is on a machine whose clock is an hour behind."""
+        with tracker.init(experiment, external_id="job.1") as run:
+            run.log({"loss": 1.0}, 5)
+
+        def behind() -> int:
+            return values.now_ms() - 3_600_000
+
+        monkeypatch.setattr(run_module, "now_ms", behind)
+        monkeypatch.setattr(sender_module, "now_ms", behind)
+        with tracker.init(experiment, external_id="job.1", folder=tmp_path / "elsewhere") as run:
+            wait_until(lambda: runs(http, experiment)[0]["restarts"] == 1)
+            assert runs(http, experiment)[0]["status"] == "running"
+            run.log({"loss": 2.0}, 6)
+        assert runs(http, experiment)[0]["status"] == "finished"
+
+    def test_what_is_sent_late_keeps_its_times(
+        self, http: httpx.Client, experiment: str, impatient: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setattr(run_module, "now_ms", lambda: 1_000_000_000_000)
+        with tracker.init(experiment, url=NOBODY) as run:
+            run.log({"loss": 1.0})
+        copied = tmp_path / "copy" / "spool" / f"{run.external_id}.jsonl"  # as one carries it from a cluster
+        copied.parent.mkdir(parents=True)
+        copied.write_bytes((tmp_path / "spool" / copied.name).read_bytes())
+        sender_module.sync(tmp_path / "copy", str(http.base_url).rstrip("/"))
+        (seen,) = runs(http, experiment)
+        assert (seen["created_at"], seen["started_at"]) == (1_000_000_000_000, 1_000_000_000_000)
+        assert (seen["status"], seen["finished_at"]) == ("finished", 1_000_000_000_000)
+
+    def test_a_run_that_is_begun_twice_at_once_loses_nothing(self, http: httpx.Client, experiment: str) -> None:
+        """A cell that is run again, or a job that is resumed while it still runs: each has a spool of its own."""
+        three = [tracker.init(experiment, external_id="job.1") for _ in range(3)]
+        for step, run in enumerate(three):
+            run.log({"loss": float(step)}, step)
+        for run in three:
+            run.finish()
+        (seen,) = runs(http, experiment)
+        assert (seen["restarts"], seen["status"]) == (2, "finished")
+        assert curve(http, seen, "loss") == [(0, 0), (1, 1), (2, 2)]
+
+    def test_a_full_disk_is_told_once_and_nothing_is_lost_when_there_is_room_again(
+        self, http: httpx.Client, experiment: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run = tracker.init(experiment)
+        write = os.write
+        with monkeypatch.context() as disk:
+            disk.setattr(os, "write", lambda fd, data: write(fd, data[:7]))  # room for the beginning of each line
+            with pytest.warns(UserWarning, match="the disk is full"):
+                run.log({"loss": 1.0}, 0)
+            for step in range(1, 50):
+                run.log({"loss": 1.0}, step)
+        run.finish()
+        assert [step for step, _ in curve(http, runs(http, experiment)[0], "loss")] == list(range(50))
+
+    def test_a_disk_that_stays_full_is_told_at_the_end_too(
+        self, experiment: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        run = tracker.init(experiment)
+
+        def full(fd: int, data: bytes) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as disk:
+            disk.setattr(os, "write", full)
+            with pytest.warns(UserWarning, match="the disk is full"):
+                run.log({"loss": 1.0})
+            run.finish()
+        assert "the disk is full: what was logged last could not be written to" in capfd.readouterr().err
 
 
 class TestRanks:
