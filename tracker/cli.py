@@ -8,10 +8,12 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from . import __version__
 from .client.http import Api, Refused, Unanswered
@@ -53,10 +55,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     sync.set_defaults(run=_sync)
 
-    for command in (demo, sync):
+    export = commands.add_parser("export", help="write an experiment as text, to keep or to take elsewhere")
+    export.add_argument("experiment", help="its name")
+    export.add_argument(
+        "--csv", action="store_true", help="a table of its points, for other programs (default: all of it)"
+    )
+    export.add_argument("--output", "-o", type=Path, metavar="FILE", help="where to (default: standard output)")
+    export.set_defaults(run=_export)
+
+    import_ = commands.add_parser("import", help="send the runs of an export, or of a spool file, to a tracker")
+    import_.add_argument("file", type=Path, help="what `tracker export` wrote")
+    import_.add_argument(
+        "--experiment", metavar="NAME", help="the experiment they go to (default: the one they are from)"
+    )
+    import_.set_defaults(run=_import)
+
+    for command in (demo, sync, export, import_):
         command.add_argument("--url", help=f"the tracker (default: $TRACKER_URL, else {DEFAULT_URL})")
 
     options = parser.parse_args(arguments)
+    warnings.showwarning = lambda message, *_: print(f"tracker: {message}", file=sys.stderr)
     try:
         options.run(options)
     except Unanswered as unanswered:
@@ -65,6 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Mistake, Refused, ValueError) as mistake:
         print(f"tracker: {mistake}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # who reads what we write has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         return 130
     return 0
@@ -184,10 +204,63 @@ def _train(url: str, name: str, config: Config) -> None:
 
 
 def _sync(options: argparse.Namespace) -> None:
-    from .client.sender import sync
+    from .client.sync import sync
 
     folder, url = _folder(options), _url(options)
     sent, busy = sync(folder, url)
     print(f"tracker: {sent} runs sent from {folder} to {url}" if sent else f"tracker: nothing left to send in {folder}")
     if busy:
         print(f"tracker: {busy} runs are being sent by their own training")
+
+
+def _export(options: argparse.Namespace) -> None:
+    with closing(Api(_url(options))) as api:
+        query = urlencode({"name": options.experiment})
+        found = api.request("GET", f"/experiments?{query}")["items"]
+        if not found:
+            raise Mistake(f"there is no experiment named {options.experiment!r} at {api.url}")
+        parts = api.stream(f"/experiments/{found[0]['id']}/export?format={'csv' if options.csv else 'jsonl'}")
+        if options.output is None:
+            for part in parts:
+                sys.stdout.buffer.write(part)
+            sys.stdout.flush()
+            return
+        size = _write(options.output, parts)
+    print(f"tracker: {size:,} bytes of {options.experiment!r} are in {options.output}")
+
+
+def _write(file: Path, parts: Iterable[bytes]) -> int:
+    """Writes the whole of it or nothing, and returns its size. Raises Mistake where it cannot be written."""
+    unfinished = file.with_name(f"{file.name}.part")
+    try:
+        with unfinished.open("wb") as written:
+            for part in parts:
+                written.write(part)
+            size = written.tell()
+        unfinished.replace(file)
+    except OSError as error:
+        raise Mistake(f"{file} cannot be written ({error.strerror}): name another with --output") from None
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return size
+
+
+def _import(options: argparse.Namespace) -> None:
+    from .client.sync import import_file
+
+    def show(done: int) -> None:
+        print(f"\r{options.file}: {done / size:.0%}", end="", file=sys.stderr, flush=True)
+
+    try:
+        size = options.file.stat().st_size
+        progress = {"progress": show} if sys.stderr.isatty() else {}
+        runs, refused = import_file(options.file, _url(options), experiment=options.experiment, **progress)
+    except OSError as error:
+        raise Mistake(f"{options.file} cannot be read ({error.strerror})") from None
+    if progress:
+        print(file=sys.stderr)
+    print(f"tracker: {runs} runs of {options.file} are at {_url(options)}")
+    if refused:
+        raise Mistake(
+            f"without {refused} of their lines and points, which are in {options.file.with_suffix('.refused')}"
+        )

@@ -11,8 +11,9 @@ import encodings.idna  # noqa: F401
 import json
 import random
 from collections.abc import Iterator
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from typing import Any
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 TIMEOUT = 10.0  # s, of one request; a batch is stored in well under one
@@ -50,21 +51,38 @@ class Api:
 
     def request(self, method: str, path: str, body: Any = None) -> Any:
         """The decoded answer. Raises Unanswered and Refused."""
+        with self._answer(method, path, body) as response:
+            return self._decoded(response)
+
+    def stream(self, path: str) -> Iterator[bytes]:
+        """The answer to a GET in parts, as they come. Raises Unanswered, even in the middle, and Refused."""
+        with self._answer("GET", path, None) as response:
+            while part := response.read1():
+                yield part
+
+    @contextmanager
+    def _answer(self, method: str, path: str, body: Any) -> Iterator[HTTPResponse]:
+        """An answer that is no refusal, to be read before the block ends."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"} if data else {}
         try:
             self._connection.request(method, self._prefix + path, data, headers)
             response = self._connection.getresponse()
-            text = response.read()
+            if response.status >= 400:
+                self._refuse(response)
+            yield response
         except (OSError, HTTPException) as error:
             self._connection.close()  # the next request opens a new one
             raise Unanswered(f"{self.url} does not answer ({error or type(error).__name__})") from error
+
+    def _decoded(self, response: HTTPResponse) -> Any:
         try:
-            answer = json.loads(text)
+            return json.loads(response.read())
         except ValueError:
             raise Unanswered(f"{self.url} does not answer as a tracker does ({response.status})") from None
-        if response.status < 400:
-            return answer
+
+    def _refuse(self, response: HTTPResponse) -> NoReturn:
+        answer = self._decoded(response)
         detail = str(answer.get("detail", response.reason))
         if response.status == 429 or response.status >= 500:
             raise Unanswered(detail, _seconds(response.headers.get("Retry-After")))

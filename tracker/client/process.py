@@ -56,6 +56,12 @@ def external_id(environment: Mapping[str, str]) -> str:
     return uuid.uuid4().hex
 
 
+def job(environment: Mapping[str, str]) -> str | None:
+    """The scheduler's job that this process is of, as `squeue` writes it; None without a scheduler."""
+    array, task = environment.get("SLURM_ARRAY_JOB_ID"), environment.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{task}" if array and task else environment.get("SLURM_JOB_ID") or None
+
+
 def attempt(environment: Mapping[str, str]) -> str:
     """Which start of the run this is: SLURM counts its own, otherwise each is a new one."""
     count = environment.get("SLURM_RESTART_COUNT", "0")

@@ -28,8 +28,8 @@ from tracker import values
 from tracker.values import Status, now_ms
 
 from . import process
+from .courier import Courier
 from .http import Api
-from .sender import Courier
 from .spool import Spool, Writer, own
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -70,6 +70,7 @@ def init(
         "experiment": experiment,
         "external_id": values.check_external_id(external_id or process.external_id(os.environ)),
         "attempt": process.attempt(os.environ),
+        "job": process.job(os.environ),
         "name": name,
         "params": values.check_settings(dict(params or {}), "params"),
         "tags": values.check_settings(dict(tags or {}), "tags"),

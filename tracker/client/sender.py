@@ -1,5 +1,4 @@
-"""From the lines of a spool to the server: what a run's thread does while training goes on, and `tracker sync` and
-`tracker import` afterwards.
+"""From the lines of a spool to the server: while training goes on (`courier`), or afterwards (`sync`).
 
     line            ->  request
     experiment      POST /experiments (a name that is taken is that experiment)
@@ -16,11 +15,9 @@ from __future__ import annotations
 
 import json
 import re
-import threading
-import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -29,15 +26,13 @@ from urllib.parse import quote
 
 from tracker.values import MAX_BODY, MAX_POINTS, SPOOL_VERSION, now_ms
 
-from .http import Api, Refused, Unanswered, pauses
-from .spool import Spool, set_aside, spools
+from .http import Api, Refused
+from .spool import Spool, set_aside
 
 # Half of what the server takes: the line that fills a request may still be added, and others get their turn sooner.
 BATCH_POINTS = MAX_POINTS // 2
 BATCH_BYTES = MAX_BODY // 2
-INTERVAL = 0.2  # s between two looks at the spool: what gathered meanwhile travels together
 JUST_NOW = 10_000  # ms
-HEARTBEAT = 15.0  # s; the server calls a run lost after a minute of silence
 
 
 @dataclass
@@ -53,7 +48,7 @@ def batches(lines: Iterable[tuple[bytes, int]]) -> Iterator[Batch]:
     """Lines, each with the byte after it, as batches that fit into a request."""
     batch, points, size = Batch(), 0, 0
     for line, after in lines:
-        entry = _entry(line)
+        entry = entry_of(line)
         if batch.lines and "log" not in entry:
             yield batch
             batch, points, size = Batch(), 0, 0
@@ -172,7 +167,7 @@ class Sender:
         while start < end and (block := list(spool.lines(start))):
             for line, _ in takewhile(lambda found: found[1] <= end, block):
                 if line.startswith(b'{"run"'):
-                    self._create_run(_entry(line))
+                    self._create_run(entry_of(line))
             start = block[-1][1]
 
     def _when(self, entry: dict[str, Any]) -> dict[str, int]:
@@ -201,111 +196,7 @@ class Sender:
             self._resumed(newest)
 
 
-class Courier:
-    """The thread that sends a spool while its run goes on."""
-
-    def __init__(self, spool: Spool, api: Api, resumed: Callable[[int], None]) -> None:
-        self._spool, self._api = spool, api
-        self._sender = Sender(spool.file, api, live=True, resumed=resumed)
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._work, name=f"tracker {spool.file.stem}", daemon=True)
-
-    def start(self) -> None:
-        """Begins to send."""
-        self._thread.start()
-
-    def finish(self, seconds: float) -> bool:
-        """Waits until the server has all of it; False if that takes longer, and the thread goes on alone."""
-        self._closing.set()
-        self._thread.join(seconds)
-        if self._thread.is_alive() or self._spool.unsent:
-            return False
-        self._spool.close()
-        self._api.close()
-        return True
-
-    def _work(self) -> None:
-        while True:
-            with self._spool.sending() as allowed:
-                if allowed:
-                    self._send()
-                    return
-            # Another process sends this spool, and finds our lines in it; should it stop, it is our turn.
-            if self._closing.wait(INTERVAL):
-                return
-
-    def _send(self) -> None:
-        pause, heard = pauses(), time.monotonic()
-        while True:
-            closing = self._closing.is_set()
-            try:
-                while self._sender.forward(self._spool):
-                    pause, heard = pauses(), time.monotonic()
-                if time.monotonic() - heard > HEARTBEAT:
-                    heard = time.monotonic()
-                    with suppress(Refused):  # a deleted run: its next points will say so
-                        self._sender.heartbeat()
-            except (Unanswered, OSError) as failure:  # an OSError is of our own disk: the cursor could not be kept
-                seconds = max(next(pause), getattr(failure, "retry_after", 0.0))
-                if closing:
-                    time.sleep(seconds)
-                elif self._closing.wait(seconds):
-                    pause = pauses()  # the end is worth an attempt at once
-                continue
-            if closing:
-                return
-            self._closing.wait(INTERVAL)
-
-
-def sync(folder: Path, url: str) -> tuple[int, int]:
-    """Sends what the spools of `folder` still hold: how many of them were sent, and how many another process is at.
-
-    Raises Unanswered.
-    """
-    sent = busy = 0
-    for file in spools(folder / "spool"):
-        with closing(Spool(file)) as spool, closing(Api(url)) as api:
-            if not spool.unsent:
-                continue
-            with spool.sending() as allowed:
-                if not allowed:
-                    busy += 1
-                    continue
-                sender = Sender(file, api)
-                while sender.forward(spool):
-                    pass
-                sent += 1
-    return sent, busy
-
-
-def import_file(
-    file: Path, url: str, *, experiment: str | None = None, progress: Callable[[int], None] = lambda _: None
-) -> tuple[int, int]:
-    """Sends all runs of an export or of a spool: how many, and how many lines and points of them the server refused.
-
-    They go into the experiment that they are from, or into the one called `experiment`. Runs that the tracker has
-    already are completed, not doubled. `progress` is told the bytes done. Raises ValueError for a file that is none of
-    ours, OSError where it cannot be read, and Unanswered.
-    """
-    with file.open("rb") as lines, closing(Api(url)) as api:
-        if not {"experiment", "run"} & _entry(lines.readline()).keys():
-            raise ValueError(f"{file} is no export of a tracker: it does not begin with an experiment or a run")
-        lines.seek(0)
-        sender, runs = Sender(file, api), set()
-        ends = ((line.rstrip(b"\n"), lines.tell()) for line in iter(lines.readline, b""))
-        for batch in batches(ends):
-            for entry in batch.entries:
-                if "run" in entry:
-                    runs.add(entry["run"].get("external_id"))
-                    entry["run"]["experiment"] = experiment or entry["run"].get("experiment")
-                if "experiment" in entry:
-                    entry["experiment"]["name"] = experiment or entry["experiment"].get("name")
-            sender.deliver(batch)
-            progress(batch.end)
-    return len(runs), sender.refused
-
-
-def _entry(line: bytes) -> dict[str, Any]:
+def entry_of(line: bytes) -> dict[str, Any]:
     """What a line says; an empty entry for one that nobody can read."""
     try:
         entry = json.loads(line)

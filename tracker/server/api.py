@@ -7,12 +7,15 @@ event loop goes on. Each opens its transaction itself, so the commit is done bef
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response, status
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import PlainTextResponse, StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
+from sqlalchemy.orm import Session
 
 from tracker import __version__
 from tracker.values import MAX_COMPARED, MAX_INTEGER, MAX_SHOWN, now_ms
@@ -21,7 +24,7 @@ from . import wire
 from .db import Database
 from .ingest import Ingest
 from .problem import TooManyRuns
-from .store import curves, experiments, runs
+from .store import archive, curves, experiments, runs
 from .store import points as points_
 from .store.pages import PAGE
 
@@ -45,6 +48,7 @@ Limit = Annotated[int, Query(ge=1, le=200, description="rows of a page")]
 RunQuery = Annotated[wire.RunQuery, Query()]
 MaxPoints = Annotated[int, Query(ge=1, le=MAX_SHOWN, description="more points than this come as buckets")]
 
+BLOCK = 65_536  # characters of an export that are sent together
 POINTS = 2000  # of a curve, where the request does not say: about what a screen has columns
 
 
@@ -52,6 +56,12 @@ def _refuses(*codes: int) -> dict[int | str, dict[str, Any]]:
     """What a route may answer besides success, for the OpenAPI document."""
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {code: {"description": "refused", "content": content} for code in (*codes, 422)}
+
+
+_EXPORT_TYPES = {"jsonl": "application/x-ndjson", "csv": "text/csv"}
+_EXPORT: dict[int | str, dict[str, Any]] = {
+    200: {"content": {name: {"schema": {"type": "string"}} for name in _EXPORT_TYPES.values()}}
+}
 
 
 def _timed(body: wire.RunCreate | wire.RunPatch) -> dict[str, Any]:
@@ -115,6 +125,35 @@ def create_run(experiment_id: Id, body: wire.RunCreate, db: Db, response: Respon
     response.headers["Location"] = f"/runs/{run.id}"
     response.status_code = status.HTTP_201_CREATED if is_new else status.HTTP_200_OK
     return wire.RunOut.model_validate(run)
+
+
+@router.get("/experiments/{experiment_id}/export", response_class=StreamingResponse, responses=_EXPORT | _refuses(404))
+def export(experiment_id: Id, db: Db, format: Literal["jsonl", "csv"] = "jsonl") -> Response:
+    """The experiment as lines of JSON, which `tracker import` reads, or as a table of its points."""
+    blocks = _export(db, experiment_id, archive.read_csv if format == "csv" else archive.read_lines)
+    first = next(blocks)  # what is refused is refused before anything is sent
+    headers = {"Content-Disposition": f'attachment; filename="experiment-{experiment_id}.{format}"'}
+    return StreamingResponse(chain([first], blocks), media_type=_EXPORT_TYPES[format], headers=headers)
+
+
+def _export(db: Database, experiment_id: int, read: Callable[[Session, int], Iterator[str]]) -> Iterator[str]:
+    """What `read` gives, in blocks that are worth a packet, and all of one moment."""
+    with db.read() as session:
+        lines, size = [], 0
+        for line in read(session, experiment_id):
+            lines.append(line)
+            size += len(line)
+            if size > BLOCK:
+                yield "".join(lines)
+                lines, size = [], 0
+        yield "".join(lines)
+
+
+@router.get("/runs", responses=_refuses(400))
+def list_all_runs(db: Db, query: RunQuery) -> wire.Page[wire.RunItem]:
+    """Lists runs of all experiments, the newest first or as `sort` says; for instance those of one `job`."""
+    with db.read() as session:
+        return wire.Page[wire.RunItem].model_validate(runs.list_runs(session, None, **query.model_dump()))
 
 
 @router.get("/runs/{run_id}", responses=_refuses(404))

@@ -76,6 +76,7 @@ class Run(Base):
     status: Mapped[str] = mapped_column(String(16))
     params: Mapped[Settings]
     tags: Mapped[Settings]
+    job: Mapped[str | None] = mapped_column(String(MAX_NAME))  # a scheduler's number for what runs it, or ran it last
     attempts: Mapped[list[tuple[str | None, int]]] = mapped_column(_Json, server_default="[]")  # (id, since), by time
     created_at: Mapped[Ms]
     heartbeat_at: Mapped[Ms | None]  # the server's clock, at the last batch

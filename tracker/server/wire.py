@@ -59,6 +59,7 @@ class RunCreate(_Request):
     status: Literal[Status.QUEUED, Status.RUNNING] = Status.RUNNING
     params: Settings = {}
     tags: Settings = {}
+    job: Name | None = Field(default=None, description='the scheduler\'s name for what runs it: "4711", or "4711_3"')
     at: Time | None = Field(default=None, description=WHEN)
 
 
@@ -119,9 +120,10 @@ class Rewind(_Request):
 
 
 class RunQuery(_Request):
-    """Which runs of an experiment, and what of them."""
+    """Which runs, and what of them."""
 
     status: list[Status] = Field(default=[], description="only runs in one of these")
+    job: Name | None = Field(default=None, description="only what this job of a scheduler runs or ran; or its tasks")
     keys: list[Key] = Field(default=[], description="only these curves in `latest`")
     sort: str | None = Field(
         default=None, description="a metric's key: the lowest newest value first; with a '-' before it, the highest"
@@ -168,6 +170,7 @@ class RunOut(_Answer):
     lost: bool = Field(description="it should be running, and has been silent for a minute")
     params: dict[str, Any]
     tags: dict[str, Any]
+    job: str | None
     restarts: int
     created_at: int
     started_at: int | None

@@ -21,6 +21,7 @@ import tracker
 from tracker import values
 from tracker.client import run as run_module
 from tracker.client import sender as sender_module
+from tracker.client.sync import sync
 
 NOBODY = "http://127.0.0.1:1"  # where no server is
 
@@ -347,7 +348,7 @@ class TestWeather:
         copied = tmp_path / "copy" / "spool" / f"{run.external_id}.jsonl"  # as one carries it from a cluster
         copied.parent.mkdir(parents=True)
         copied.write_bytes((tmp_path / "spool" / copied.name).read_bytes())
-        sender_module.sync(tmp_path / "copy", str(http.base_url).rstrip("/"))
+        sync(tmp_path / "copy", str(http.base_url).rstrip("/"))
         (seen,) = runs(http, experiment)
         assert (seen["created_at"], seen["started_at"]) == (1_000_000_000_000, 1_000_000_000_000)
         assert (seen["status"], seen["finished_at"]) == ("finished", 1_000_000_000_000)

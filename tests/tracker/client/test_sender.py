@@ -3,7 +3,6 @@
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,38 +13,8 @@ import pytest
 from tracker.client import sender as sender_module
 from tracker.client import spool as spool_module
 from tracker.client.http import Api, Unanswered
-from tracker.client.sender import Courier, Sender
+from tracker.client.sender import Sender
 from tracker.client.spool import Spool, Writer, segments
-
-
-class Recorder(Api):
-    """The real connection, which remembers what it was asked."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self.asked: list[tuple[str, str, Any]] = []
-
-    def request(self, method: str, path: str, body: Any = None) -> Any:
-        self.asked.append((method, path, body))
-        return super().request(method, path, body)
-
-
-@pytest.fixture
-def writer(tmp_path: Path) -> Iterator[Writer]:
-    with closing(Writer(tmp_path / "run.jsonl")) as writer:
-        yield writer
-
-
-@pytest.fixture
-def spool(writer: Writer) -> Iterator[Spool]:
-    with closing(Spool(writer.file)) as spool:
-        yield spool
-
-
-@pytest.fixture
-def api(http: httpx.Client) -> Iterator[Recorder]:
-    with closing(Recorder(str(http.base_url).rstrip("/"))) as api:
-        yield api
 
 
 def write(writer: Writer, *entries: dict[str, Any]) -> None:
@@ -77,7 +46,7 @@ def only_run(http: httpx.Client, entry: dict[str, Any]) -> dict[str, Any]:
     return run
 
 
-def test_a_whole_run_arrives_in_three_requests(http: httpx.Client, writer: Writer, spool: Spool, api: Recorder) -> None:
+def test_a_whole_run_arrives_in_three_requests(http: httpx.Client, writer: Writer, spool: Spool, api: Any) -> None:
     entry = run_entry(params={"lr": 0.1}, tags={"a": 1})
     write(writer, entry, log(0, loss=0.5), log(1, loss="NaN", lr=0.1), {"end": "finished", "at": 2})
     assert send_all(spool, api) == 3
@@ -90,7 +59,7 @@ def test_a_whole_run_arrives_in_three_requests(http: httpx.Client, writer: Write
 
 
 def test_sending_again_from_the_beginning_changes_nothing(
-    http: httpx.Client, writer: Writer, spool: Spool, api: Recorder
+    http: httpx.Client, writer: Writer, spool: Spool, api: Any
 ) -> None:
     entry = run_entry()
     write(writer, entry, log(0, loss=0.5), {"end": "failed", "at": 2})
@@ -104,7 +73,7 @@ def test_sending_again_from_the_beginning_changes_nothing(
     }
 
 
-def test_another_process_goes_on_at_the_cursor(http: httpx.Client, writer: Writer, spool: Spool, api: Recorder) -> None:
+def test_another_process_goes_on_at_the_cursor(http: httpx.Client, writer: Writer, spool: Spool, api: Any) -> None:
     entry = run_entry()
     write(writer, entry, log(0, loss=0.5))
     send_all(spool, api)
@@ -116,7 +85,7 @@ def test_another_process_goes_on_at_the_cursor(http: httpx.Client, writer: Write
     assert only_run(http, entry)["restarts"] == 0
 
 
-def test_a_resumed_run_goes_on_as_the_same(http: httpx.Client, writer: Writer, spool: Spool, api: Recorder) -> None:
+def test_a_resumed_run_goes_on_as_the_same(http: httpx.Client, writer: Writer, spool: Spool, api: Any) -> None:
     entry = run_entry()
     write(writer, entry, log(0, loss=0.5), {"end": "preempted", "at": 2})
     resumed = {"run": entry["run"] | {"attempt": "two"}, "at": 3, "v": 1}
@@ -127,7 +96,7 @@ def test_a_resumed_run_goes_on_as_the_same(http: httpx.Client, writer: Writer, s
 
 
 def test_a_batch_has_its_limits(
-    http: httpx.Client, writer: Writer, spool: Spool, api: Recorder, monkeypatch: pytest.MonkeyPatch
+    http: httpx.Client, writer: Writer, spool: Spool, api: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sender_module, "BATCH_POINTS", 10)
     entry = run_entry()
@@ -142,7 +111,7 @@ def test_a_batch_has_its_limits(
     assert [len(body["points"]) for _, path, body in api.asked if path.endswith("/metrics")] == [2, 1]
 
 
-def test_the_largest_batch_fits_into_a_request(http: httpx.Client, writer: Writer, spool: Spool, api: Recorder) -> None:
+def test_the_largest_batch_fits_into_a_request(http: httpx.Client, writer: Writer, spool: Spool, api: Any) -> None:
     """As many points as go, with the longest keys there are."""
     entry = run_entry()
     keys = [f"{i:04d}" + "损" * 246 for i in range(1000)]
@@ -154,9 +123,7 @@ def test_the_largest_batch_fits_into_a_request(http: httpx.Client, writer: Write
     assert only_run(http, entry)["latest"][keys[0]]["step"] == 6
 
 
-def test_an_existing_experiment_is_found_by_name(
-    http: httpx.Client, writer: Writer, spool: Spool, api: Recorder
-) -> None:
+def test_an_existing_experiment_is_found_by_name(http: httpx.Client, writer: Writer, spool: Spool, api: Any) -> None:
     entry = run_entry(experiment=f"größe & {uuid.uuid4().hex}")
     http.post("/experiments", json={"name": entry["run"]["experiment"]})
     write(writer, entry)
@@ -165,7 +132,7 @@ def test_an_existing_experiment_is_found_by_name(
 
 
 def test_what_the_server_refuses_is_set_aside_and_the_rest_sent(
-    http: httpx.Client, writer: Writer, spool: Spool, api: Recorder
+    http: httpx.Client, writer: Writer, spool: Spool, api: Any
 ) -> None:
     entry = run_entry()
     write(writer, entry, {"log": {" bad": 1}, "step": 0, "at": 0}, {"end": "queued", "at": 1})
@@ -196,7 +163,7 @@ def test_what_the_server_refuses_is_set_aside_and_the_rest_sent(
     ids=range(9),
 )
 def test_a_line_that_is_none_is_set_aside(
-    http: httpx.Client, writer: Writer, spool: Spool, api: Recorder, line: bytes
+    http: httpx.Client, writer: Writer, spool: Spool, api: Any, line: bytes
 ) -> None:
     entry = run_entry()
     write(writer, entry)
@@ -208,7 +175,7 @@ def test_a_line_that_is_none_is_set_aside(
     assert only_run(http, entry)["latest"]["loss"]["step"] == 0
 
 
-def test_a_spool_of_a_newer_tracker_is_not_misread(writer: Writer, spool: Spool, api: Recorder) -> None:
+def test_a_spool_of_a_newer_tracker_is_not_misread(writer: Writer, spool: Spool, api: Any) -> None:
     write(writer, run_entry() | {"v": 2})
     with pytest.warns(UserWarning, match="has version 2, this tracker reads version 1"):
         send_all(spool, api)
@@ -223,7 +190,7 @@ def test_an_absent_server_leaves_the_cursor_where_it_was(writer: Writer, spool: 
 
 
 def test_bad_points_are_dropped_and_the_rest_of_the_batch_is_sent(
-    http: httpx.Client, writer: Writer, spool: Spool, api: Recorder
+    http: httpx.Client, writer: Writer, spool: Spool, api: Any
 ) -> None:
     """Fifteen of them: the server names ten at a time."""
     entry = run_entry()
@@ -236,7 +203,7 @@ def test_bad_points_are_dropped_and_the_rest_of_the_batch_is_sent(
 
 
 def test_a_rewind_travels_between_what_was_logged_before_and_after(
-    http: httpx.Client, writer: Writer, spool: Spool, api: Recorder
+    http: httpx.Client, writer: Writer, spool: Spool, api: Any
 ) -> None:
     entry = run_entry()
     write(
@@ -252,9 +219,7 @@ def test_a_rewind_travels_between_what_was_logged_before_and_after(
     assert (curve["steps"], curve["values"]) == ([0, 1, 2, 3], [0, 1, 2, 9])
 
 
-def test_a_resumed_run_hears_how_far_the_server_is(
-    http: httpx.Client, writer: Writer, spool: Spool, api: Recorder
-) -> None:
+def test_a_resumed_run_hears_how_far_the_server_is(http: httpx.Client, writer: Writer, spool: Spool, api: Any) -> None:
     heard: list[int] = []
     entry = run_entry()
     write(writer, entry, log(7, loss=1.0))
@@ -265,7 +230,7 @@ def test_a_resumed_run_hears_how_far_the_server_is(
     assert heard == [1007]
 
 
-def test_a_heartbeat_is_a_batch_of_nothing(http: httpx.Client, writer: Writer, spool: Spool, api: Recorder) -> None:
+def test_a_heartbeat_is_a_batch_of_nothing(http: httpx.Client, writer: Writer, spool: Spool, api: Any) -> None:
     entry = run_entry()
     sender = Sender(spool.file, api)
     sender.heartbeat()
@@ -278,41 +243,8 @@ def test_a_heartbeat_is_a_batch_of_nothing(http: httpx.Client, writer: Writer, s
     assert only_run(http, entry)["heartbeat_at"] > before
 
 
-def test_a_courier_that_logs_nothing_says_that_it_lives(
-    http: httpx.Client,
-    writer: Writer,
-    spool: Spool,
-    api: Recorder,
-    monkeypatch: pytest.MonkeyPatch,
-    wait_until: Callable[..., None],
-) -> None:
-    monkeypatch.setattr(sender_module, "HEARTBEAT", 0.05)
-    monkeypatch.setattr(sender_module, "INTERVAL", 0.02)
-    write(writer, run_entry())
-    courier = Courier(Spool(spool.file), api, lambda _: None)
-    courier.start()
-    wait_until(lambda: [body for _, _, body in api.asked].count({"points": []}) >= 2)
-    assert courier.finish(10)
-
-
-def test_a_courier_waits_for_another_process_that_sends_its_spool(
-    http: httpx.Client, writer: Writer, spool: Spool, api: Recorder, wait_until: Callable[..., None]
-) -> None:
-    entry = run_entry()
-    write(writer, entry)
-    courier = Courier(Spool(spool.file), api, lambda _: None)
-    with spool.sending() as allowed:
-        assert allowed
-        courier.start()
-        time.sleep(0.05)
-        assert api.asked == []
-    wait_until(lambda: api.asked)
-    assert courier.finish(10)
-    assert only_run(http, entry)["status"] == "running"
-
-
 def test_of_a_spool_in_segments_the_rest_is_sent_though_the_first_is_gone(
-    http: httpx.Client, writer: Writer, spool: Spool, api: Recorder, monkeypatch: pytest.MonkeyPatch
+    http: httpx.Client, writer: Writer, spool: Spool, api: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spool_module, "SEGMENT", 1000)
     monkeypatch.setattr(sender_module, "BATCH_POINTS", 5)
@@ -330,7 +262,7 @@ def test_of_a_spool_in_segments_the_rest_is_sent_though_the_first_is_gone(
     assert (run["restarts"], run["status"]) == (0, "running")
 
 
-def test_a_spool_without_its_run_is_set_aside(writer: Writer, spool: Spool, api: Recorder) -> None:
+def test_a_spool_without_its_run_is_set_aside(writer: Writer, spool: Spool, api: Any) -> None:
     write(writer, log(0, loss=1.0), {"rewind": 0, "at": 1}, {"end": "finished", "at": 2})
     with pytest.warns(UserWarning, match="says nowhere which run it is"):
         send_all(spool, api)
@@ -338,7 +270,7 @@ def test_a_spool_without_its_run_is_set_aside(writer: Writer, spool: Spool, api:
     assert spool.unsent == 0
 
 
-def test_a_run_whose_spool_was_deleted_is_sent_again(http: httpx.Client, tmp_path: Path, api: Recorder) -> None:
+def test_a_run_whose_spool_was_deleted_is_sent_again(http: httpx.Client, tmp_path: Path, api: Any) -> None:
     entry = run_entry()
     for value in (1.0, 2.0):
         file = tmp_path / "again.jsonl"

@@ -39,6 +39,7 @@ def create_run(
     status: Status = Status.RUNNING,
     params: dict[str, Any] | None = None,
     tags: dict[str, Any] | None = None,
+    job: str | None = None,
     when: int | None = None,
     at: int,
 ) -> tuple[Run, bool]:
@@ -53,7 +54,7 @@ def create_run(
         known = session.scalars(query.with_for_update()).one_or_none()
         if known is not None:
             if status == Status.RUNNING:
-                _begin(known, attempt, when, at)
+                _begin(known, attempt, job, when, at)
             return known, False
     run = Run(
         experiment_id=experiment_id,
@@ -63,23 +64,24 @@ def create_run(
         status=Status.QUEUED,
         params=params or {},
         tags=tags or {},
+        job=job,
         created_at=at if when is None else when,
     )
     if status == Status.RUNNING:
-        _begin(run, attempt, when, at)
+        _begin(run, attempt, job, when, at)
     session.add(run)
     session.flush()
     run.name = name or f"run {run.id}"
     return run, True
 
 
-def _begin(run: Run, attempt: str | None, when: int | None, at: int) -> None:
+def _begin(run: Run, attempt: str | None, job: str | None, when: int | None, at: int) -> None:
     """Another process runs the run, unless it is known already; and if the run has gone on since, it *did* run it."""
     since = max(at, run.changed_at) if when is None else when
     if any(attempt == known and (attempt or when == begun) for known, begun in run.attempts):
         return
     if since >= run.changed_at:
-        run.status, run.heartbeat_at, run.finished_at = Status.RUNNING, at, None
+        run.status, run.heartbeat_at, run.finished_at, run.job = Status.RUNNING, at, None, job
     run.attempts = sorted([*run.attempts, (attempt, since)], key=lambda known: known[1])
     run.created_at = min(run.created_at, since)
 
@@ -117,7 +119,7 @@ def change_run(
                 f"run {run_id} is {run.status} and cannot become {status}, only {' or '.join(sorted(allowed))}"
             )
         if status == Status.RUNNING:
-            _begin(run, None, since, at)
+            _begin(run, None, run.job, since, at)
         else:
             run.status, run.finished_at = status, since if status in ENDED else None
     if status is not None and run.status in ENDED:  # again, too: late points may have come since
@@ -135,25 +137,30 @@ def delete_run(session: Session, run_id: int) -> None:
 
 def list_runs(
     session: Session,
-    experiment_id: int,
+    experiment_id: int | None,
     *,
     status: Collection[Status] = (),
+    job: str | None = None,
     keys: Collection[str] = (),
     sort: str | None = None,
     cursor: str | None = None,
     limit: int = PAGE,
 ) -> Page:
-    """The experiment's runs, each with `latest`: the newest point of each curve, by key.
+    """The experiment's runs (None: all there are), each with `latest`: the newest point of each curve, by key.
 
-    `status` and `keys` choose runs and curves (none: all). `sort` is a metric's key, "loss" for the lowest newest value
-    first or "-loss" for the highest; without it, the newest runs come first. Two statements, however many runs and
-    curves, and none of them reads a point. Raises NotFound and BadCursor.
+    `status` and `job` choose runs (the job of an array stands for each of its tasks), `keys` curves; none: all. `sort`
+    is a metric's key, "loss" for the lowest newest value first or "-loss" for the highest; without it, the newest runs
+    come first. Two statements, however many runs and curves, and none of them reads a point. Raises NotFound and
+    BadCursor.
     """
-    get_experiment(session, experiment_id)
+    if experiment_id is not None:
+        get_experiment(session, experiment_id)
     sorted_by = aliased(Metric)
     part = case((sorted_by.last_step.is_(None), MISSING), (sorted_by.last_value.is_(None), NAN), else_=NUMBER)
     value = sorted_by.last_value
-    query = select(Run, part, value).where(Run.experiment_id == experiment_id).limit(limit + 1)
+    query = select(Run, part, value).limit(limit + 1)
+    if experiment_id is not None:
+        query = query.where(Run.experiment_id == experiment_id)
     query = query.outerjoin(
         sorted_by, and_(sorted_by.run_id == Run.id, sorted_by.key == (sort or "").removeprefix("-"))
     )
@@ -163,6 +170,8 @@ def list_runs(
         query = query.order_by(part, value.desc() if sort.startswith("-") else value.asc(), Run.id.desc())
     if status:
         query = query.where(Run.status.in_(status))
+    if job is not None:  # "7" and its tasks "7_0", "7_1", ...
+        query = query.where(or_(Run.job == job, Run.job.startswith(f"{job}_", autoescape=True)))
     if cursor is not None:
         query = query.where(_after(cursor, sort, part, value))
     rows = session.execute(query).all()

@@ -1,4 +1,4 @@
-"""Each run keeps its attempts, one by one, instead of their number and the last one's id."""
+"""Each run keeps its attempts, one by one, instead of their number and the last one's id; and its scheduler's job."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,6 +11,7 @@ JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 
 
 def upgrade() -> None:
+    op.add_column("runs", sa.Column("job", sa.String(200)))
     op.add_column("runs", sa.Column("attempts", JSON, nullable=False, server_default="[]"))
     columns = ("id", "attempt", "restarts", "started_at")
     runs = sa.table("runs", *(sa.column(name) for name in columns), sa.column("attempts", JSON))
