@@ -16,7 +16,13 @@ ROOT = Path(__file__).resolve().parents[2]
 FLOORS = {
     "tracker": [
         ["tracker.values"],
-        ["tracker.client.spool", "tracker.client.http", "tracker.client.process", "tracker.train"],
+        [
+            "tracker.client.spool",
+            "tracker.client.http",
+            "tracker.client.process",
+            "tracker.client.system",
+            "tracker.train",
+        ],
         ["tracker.client.sender"],
         ["tracker.client.courier", "tracker.client.sync"],
         ["tracker.client.run"],

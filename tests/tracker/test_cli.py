@@ -52,9 +52,9 @@ def refused(ran: subprocess.CompletedProcess[str]) -> str:
     return ran.stderr
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], ["demo", "--help"], ["sync", "--help"]])
-def test_every_command_explains_itself(arguments: list[str]) -> None:
-    ran = tracker(*arguments)
+@pytest.mark.parametrize("command", ["", "serve", "demo", "sync", "export", "import", "doctor"])
+def test_every_command_explains_itself(command: str) -> None:
+    ran = tracker(*command.split(), "--help")
     assert ran.returncode == 0
     assert "usage: tracker" in ran.stdout
 
@@ -152,3 +152,51 @@ def test_the_demo_trains_three_runs_that_are_read_back_point_for_point(tmp_path:
                 here = [(e["step"], e["log"][key], e["at"]) for e in logged if key in e["log"]]
                 assert list(zip(curve["steps"], curve["values"], curve["at"], strict=True)) == here
             assert run["latest"]["loss"]["step"] == 3 * 45 - 1
+
+
+@pytest.fixture(scope="module")
+def served(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(tmp_path_factory.mktemp("served"), "--port", "0") as (url, _):
+        made = httpx.post(f"{url}/experiments", json={"name": "digits & co", "at": 1}).json()
+        run = httpx.post(f"{url}/experiments/{made['id']}/runs", json={"external_id": "x", "at": 2}).json()
+        points = [{"key": "loss", "value": "NaN", "step": step, "at": 3} for step in range(5000)]
+        httpx.post(f"{url}/runs/{run['id']}/metrics", json={"points": points})
+        yield url
+
+
+class TestExportAndImport:
+    def test_an_unknown_experiment_is_refused(self, served: str) -> None:
+        assert "no experiment named 'digit'" in refused(tracker("export", "digit", "--url", served))
+
+    def test_a_place_that_cannot_be_written_is_refused_and_nothing_left(self, served: str, tmp_path: Path) -> None:
+        (tmp_path / "here").mkdir()
+        said = refused(tracker("export", "digits & co", "--url", served, "-o", str(tmp_path / "here")))
+        assert "here cannot be written (Is a directory): name another with --output" in said
+        assert [file.name for file in tmp_path.iterdir()] == ["here"]
+
+    @pytest.mark.parametrize(("file", "says"), [("nothing", "cannot be read"), (__file__, "is no export of a tracker")])
+    def test_what_cannot_be_imported_is_refused(self, served: str, file: str, says: str) -> None:
+        assert says in refused(tracker("import", file, "--url", served))
+
+    def test_there_and_back(self, served: str, tmp_path: Path) -> None:
+        file = tmp_path / "kept.jsonl"
+        ran = tracker("export", "digits & co", "--url", served, "-o", str(file))
+        assert f"{file.stat().st_size:,} bytes of 'digits & co' are in {file}" in ran.stdout
+        assert tracker("export", "digits & co", "--url", served).stdout == file.read_text()
+        assert tracker("export", "digits & co", "--csv", "--url", served).stdout.count("\n") == 5001
+        with serving(tmp_path / "other", "--port", "0") as (url, _):
+            assert "1 runs of" in tracker("import", str(file), "--url", url).stdout
+            assert tracker("export", "digits & co", "--url", url).stdout == file.read_text()
+
+    def test_what_is_refused_is_told_in_lines(self, served: str, tmp_path: Path) -> None:
+        file = tmp_path / "edited.jsonl"
+        file.write_text('{"run": {"experiment": "e", "external_id": "a/b"}, "at": 1, "v": 1}\n')
+        ran = tracker("import", str(file), "--url", served)
+        assert ran.returncode == 1
+        assert [line.partition(":")[0] for line in ran.stderr.splitlines()] == ["tracker"] * 2
+        assert "without 1 of their lines and points, which are in" in ran.stderr
+
+    def test_a_reader_that_has_seen_enough_is_no_error(self, served: str) -> None:
+        command = f"'{sys.executable}' -m tracker export 'digits & co' --url {served} | head -n 1"
+        ran = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
+        assert (ran.stdout.count("\n"), ran.stderr) == (1, "")

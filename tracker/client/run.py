@@ -31,6 +31,7 @@ from . import process
 from .courier import Courier
 from .http import Api
 from .spool import Spool, Writer, own
+from .system import Sampler
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 MAX_METRICS = 1000  # of one `log()`: with keys of any length, they fit into one request
@@ -49,6 +50,7 @@ def init(
     url: str | None = None,
     folder: str | os.PathLike[str] | None = None,
     rank: int | None = None,
+    system_every: float | None = None,
     strict: bool = False,
 ) -> Run:
     """Begins a run of `experiment`, which is made if there is none of that name.
@@ -56,8 +58,9 @@ def init(
     `params` are what the run was given (learning rate, seed, ...), `tags` what you want to find it by. The same
     `external_id` is the same run: it goes on where it stopped. `url` is the tracker's address (else TRACKER_URL, else
     http://127.0.0.1:8000), `folder` the place for the spool (else TRACKER_DIR, else ./.tracker). Of several processes
-    that train one model only the one of `rank` 0 logs (else RANK, SLURM_PROCID, ...); the others get a NoopRun. With
-    `strict`, a metric that cannot be logged raises an error instead of a warning.
+    that train one model only the one of `rank` 0 logs (else RANK, SLURM_PROCID, ...); the others get a NoopRun. Every
+    `system_every` seconds (None: never) it also logs what the machine does, see `tracker.client.system`. With `strict`,
+    a metric that cannot be logged raises an error instead of a warning.
 
     Raises ValueError for names and params that no tracker would take, and OSError where the spool cannot be written.
     An absent server is not an error.
@@ -80,6 +83,7 @@ def init(
         described,
         url=url or os.environ.get("TRACKER_URL") or DEFAULT_URL,
         folder=Path(folder or os.environ.get("TRACKER_DIR") or ".tracker") / "spool",
+        system_every=system_every,
         strict=strict,
     )
     return _current
@@ -95,7 +99,9 @@ def log(metrics: Mapping[str, float], step: int | None = None) -> None:
 class Run:
     """One training. Made by `init`; ended by `finish`, by the end of its `with` block, or by the end of the process."""
 
-    def __init__(self, described: dict[str, Any], *, url: str, folder: Path, strict: bool) -> None:
+    def __init__(
+        self, described: dict[str, Any], *, url: str, folder: Path, system_every: float | None, strict: bool
+    ) -> None:
         self.external_id: str = described["external_id"]
         self.url = url
         self._described = described
@@ -107,6 +113,7 @@ class Run:
         self._names: dict[str, str] = {}  # key -> the key as JSON, checked once
         self._step, self._at = -1, 0
         self._courier, self._writer = self._open(folder / f"{self.external_id}.jsonl")
+        self._sampler = None if system_every is None else Sampler(self._log_system, system_every)
         process.watch(self)
 
     def _open(self, file: Path) -> tuple[Courier, Writer]:
@@ -167,6 +174,8 @@ class Run:
             _current = None
         if self._detached:
             return
+        if self._sampler:
+            self._sampler.finish()
         if not self._is_copy:
             self._at = max(now_ms(), self._at)
             with suppress(OSError):  # the last of what is waiting; it is told of below
@@ -210,6 +219,14 @@ class Run:
         step = self._step + 1 if step is None else operator.index(step)
         if not 0 <= step <= values.MAX_INTEGER:
             raise ValueError(f"a step is a whole number from 0 to {values.MAX_INTEGER}, not {step}")
+        said = self._said(metrics)
+        # A step logged again must win over the value it had, even within one millisecond or after the clock went back.
+        self._at = max(now_ms(), self._at if step > self._step else self._at + 1)
+        self._step = step
+        return f'{{"log": {{{said}}}, "step": {step}, "at": {self._at}}}\n'.encode()
+
+    def _said(self, metrics: Mapping[str, float]) -> str:
+        """The metrics, as JSON has them between its braces."""
         parts = []
         for key, value in metrics.items():
             if type(value) is not float:
@@ -218,16 +235,20 @@ class Run:
             parts.append(f"{self._names.get(key) or self._name(key)}: {shown}")
         if len(parts) > MAX_METRICS:
             raise ValueError(f"one log() takes at most {MAX_METRICS} metrics, not {len(parts)}")
-        # A step logged again must win over the value it had, even within one millisecond or after the clock went back.
-        self._at = max(now_ms(), self._at if step > self._step else self._at + 1)
-        self._step = step
-        return f'{{"log": {{{", ".join(parts)}}}, "step": {step}, "at": {self._at}}}\n'.encode()
+        return ", ".join(parts)
 
     def _name(self, key: str) -> str:
         if not isinstance(key, str):
             raise TypeError(f"a metric's key is a text, not {key!r}")
         self._names[key] = json.dumps(values.check_key(key))
         return self._names[key]
+
+    def _log_system(self, sample: Mapping[str, float]) -> None:
+        """From the sampler's thread, which must not move the training's step."""
+        if not self._ended:
+            said, step, at = self._said(sample), max(self._step, 0), max(now_ms(), self._at)
+            with suppress(OSError):
+                self._writer.append(f'{{"log": {{{said}}}, "step": {step}, "at": {at}}}\n'.encode())
 
     def _warn(self, text: str) -> None:
         if not self._warned:
@@ -242,7 +263,9 @@ class Run:
 class NoopRun(Run):
     """The run of a process that trains along and does not log: every call is allowed and does nothing."""
 
-    def __init__(self, described: dict[str, Any], *, url: str, folder: Path, strict: bool) -> None:
+    def __init__(
+        self, described: dict[str, Any], *, url: str, folder: Path, system_every: float | None, strict: bool
+    ) -> None:
         self.external_id = described["external_id"]
         self.url = url
 

@@ -100,8 +100,10 @@ class Writer:
         return -1, newest_at
 
     def close(self) -> None:
-        """Gives the file back, and the right to write it."""
-        os.close(self._fd)
+        """Gives the file back, and the right to write it; whatever still comes is kept nowhere."""
+        fd, self._fd = self._fd, -1  # another file may soon have this number
+        if fd >= 0:
+            os.close(fd)
 
     def _begin_segment(self) -> None:
         """A segment is named by its first byte, so it gets its name only when nothing can be added to the one before.

@@ -315,6 +315,24 @@ class TestResume:
         assert curve(http, runs(http, experiment)[0], "loss") == [(0, 1), (1, 1), (2, 1), (3, 1), (4, 2)]
 
 
+class TestSystem:
+    def test_a_sample_stands_at_the_step_of_the_training_and_does_not_move_it(
+        self, http: httpx.Client, experiment: str, wait_until: Callable[..., None]
+    ) -> None:
+        with tracker.init(experiment, system_every=0.02) as run:
+            run.log({"loss": 1.0}, 7)
+            wait_until(lambda: [r["latest"].get("system/cpu", {}).get("step") for r in runs(http, experiment)] == [7])
+            run.log({"loss": 1.0})
+        (seen,) = runs(http, experiment)
+        assert (seen["latest"]["loss"]["step"], seen["status"]) == (8, "finished")
+        assert seen["latest"]["system/memory"]["value"] > 1_000_000
+
+    def test_it_is_off_unless_asked_for(self, http: httpx.Client, experiment: str) -> None:
+        with tracker.init(experiment) as run:
+            run.log({"loss": 1.0})
+        assert list(runs(http, experiment)[0]["latest"]) == ["loss"]
+
+
 class TestWeather:
     def test_another_clock_does_no_harm_while_the_server_is_there(
         self,

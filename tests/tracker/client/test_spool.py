@@ -118,12 +118,11 @@ def test_what_a_crash_tore_takes_nothing_else_with_it(writer: Writer, spool: Spo
     writer.append(b"one\n")
     writer.append(b"tor")
     writer.close()
-    again = Writer(writer.file)
-    assert again.waiting
-    again.append(b"two\n")
-    assert not again.waiting
+    with closing(Writer(writer.file)) as again:
+        assert again.waiting
+        again.append(b"two\n")
+        assert not again.waiting
     assert read_all(spool) == [b"one", b"tor", b"two"]
-    writer._fd = again._fd  # closed by the fixture
 
 
 def test_a_full_disk_takes_lines_later_and_in_order(
@@ -211,10 +210,9 @@ class TestSegments:
     def test_a_later_process_goes_on_in_the_newest(self, writer: Writer, spool: Spool) -> None:
         lines = self.fill(writer, 20)
         writer.close()
-        again = Writer(writer.file)
-        lines += self.fill(again, 20)
+        with closing(Writer(writer.file)) as again:
+            lines += self.fill(again, 20)
         assert [line for line in read_all(spool) if line != b"head"] == lines
-        writer._fd = again._fd
 
     def test_a_disk_without_room_for_one_goes_on_in_the_one_before(
         self, writer: Writer, spool: Spool, monkeypatch: pytest.MonkeyPatch

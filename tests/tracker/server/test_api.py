@@ -432,6 +432,79 @@ class TestCompare:
         assert body["runs"][1]["curve"]["values"] == ["Infinity"]
 
 
+class TestExport:
+    def test_what_is_not_there_is_404(self, http: httpx.Client) -> None:
+        refused(http.get("/experiments/123456/export"), 404, "there is no experiment 123456")
+
+    def test_an_unknown_form_is_422(self, http: httpx.Client, experiment: dict[str, Any]) -> None:
+        refused(http.get(f"/experiments/{experiment['id']}/export?format=xml"), 422, "'jsonl' or 'csv'")
+
+    @pytest.mark.parametrize(
+        ("form", "kind", "last"),
+        [
+            ("jsonl", "application/x-ndjson", '{"log": {"loss": "NaN"}, "step": 1, "at": 7}'),
+            ("csv", "text/csv", "NaN,7"),
+        ],
+    )
+    def test_it_is_a_file_to_keep(
+        self, http: httpx.Client, run: dict[str, Any], form: str, kind: str, last: str
+    ) -> None:
+        http.post(f"/runs/{run['id']}/metrics", json={"points": [{"key": "loss", "value": "NaN", "step": 1, "at": 7}]})
+        answer = http.get(f"/experiments/{run['experiment_id']}/export?format={form}")
+        assert answer.headers["content-type"].startswith(kind)
+        assert f'filename="experiment-{run["experiment_id"]}.{form}"' in answer.headers["content-disposition"]
+        assert answer.text.splitlines()[-1].endswith(last)
+
+    def test_a_long_one_comes_in_blocks_and_whole(self, http: httpx.Client, run: dict[str, Any]) -> None:
+        steps = list(range(10_000))
+        http.post(f"/runs/{run['id']}/metrics", json={"series": {"loss": {"steps": steps, "values": [0.5] * 10_000}}})
+        with http.stream("GET", f"/experiments/{run['experiment_id']}/export?format=csv") as answer:
+            blocks = list(answer.iter_raw())
+        assert len(blocks) > 3
+        assert [int(row.split(",")[3]) for row in b"".join(blocks).decode().splitlines()[1:]] == steps
+
+    def test_who_stops_reading_costs_no_connection(self, http: httpx.Client, run: dict[str, Any]) -> None:
+        """More often than the server has connections to its database."""
+        series = {f"k{i}": {"steps": list(range(1000)), "values": [0.5] * 1000} for i in range(10)}
+        http.post(f"/runs/{run['id']}/metrics", json={"series": series})
+        for _ in range(60):
+            with http.stream("GET", f"/experiments/{run['experiment_id']}/export") as answer:
+                assert answer.status_code == 200
+        assert http.get("/readyz").status_code == 200
+
+
+class TestAllRuns:
+    def test_a_forged_cursor_is_400(self, http: httpx.Client) -> None:
+        refused(http.get("/runs?cursor=AAAA"), 400, "not one that we handed out")
+
+    def test_those_of_a_job_are_found_in_every_experiment(self, http: httpx.Client) -> None:
+        job = uuid.uuid4().hex[:8]
+        for name, of in (("a", job), ("b", f"{job}_0"), ("c", f"{job}_12"), ("d", f"{job}1"), ("e", None)):
+            made = created(http.post("/experiments", json={"name": new_name()}))
+            created(http.post(f"/experiments/{made['id']}/runs", json={"name": name, "job": of}))
+        found = http.get("/runs", params={"job": job}).json()["items"]
+        assert [(r["name"], r["job"]) for r in found] == [("c", f"{job}_12"), ("b", f"{job}_0"), ("a", job)]
+        assert [r["name"] for r in http.get("/runs", params={"job": f"{job}_0"}).json()["items"]] == ["b"]
+        assert http.get("/runs", params={"job": "%"}).json()["items"] == []
+        assert [r["name"] for r in http.get("/runs", params={"limit": 1}).json()["items"]] == ["e"]
+
+
+class TestWhen:
+    """What happened earlier, as a client says that sends it late."""
+
+    def test_a_time_that_is_none_is_422(self, http: httpx.Client, run: dict[str, Any]) -> None:
+        refused(http.post("/experiments", json={"name": new_name(), "at": -1}), 422, "at: ")
+        refused(http.post(f"/experiments/{run['experiment_id']}/runs", json={"at": "x"}), 422, "at: ")
+        refused(http.patch(f"/runs/{run['id']}", json={"at": 1.5}), 422, "at: ")
+
+    def test_it_counts_from_then(self, http: httpx.Client) -> None:
+        made = created(http.post("/experiments", json={"name": new_name(), "at": 5}))
+        run = created(http.post(f"/experiments/{made['id']}/runs", json={"at": 7}))
+        ended = http.patch(f"/runs/{run['id']}", json={"status": "failed", "at": 9}).json()
+        assert (made["created_at"], ended["created_at"], ended["started_at"], ended["finished_at"]) == (5, 7, 7, 9)
+        assert ended["heartbeat_at"] > 1_700_000_000_000
+
+
 def test_single_points_of_many_clients_all_arrive_once(http: httpx.Client, run: dict[str, Any]) -> None:
     """Sixteen clients at once, each its own curve, a point per request; the fast form of the load in benchmarks/."""
     failed: list[str] = []
