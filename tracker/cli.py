@@ -70,7 +70,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     import_.set_defaults(run=_import)
 
-    for command in (demo, sync, export, import_):
+    doctor = commands.add_parser("doctor", help="say what is configured, reachable and up to date, and what to do")
+    doctor.add_argument("--dir", type=Path, help="the folder of the data (default: $TRACKER_DIR, else ./.tracker)")
+    doctor.set_defaults(run=_doctor)
+
+    for command in (demo, sync, export, import_, doctor):
         command.add_argument("--url", help=f"the tracker (default: $TRACKER_URL, else {DEFAULT_URL})")
 
     options = parser.parse_args(arguments)
@@ -264,3 +268,10 @@ def _import(options: argparse.Namespace) -> None:
         raise Mistake(
             f"without {refused} of their lines and points, which are in {options.file.with_suffix('.refused')}"
         )
+
+
+def _doctor(options: argparse.Namespace) -> None:
+    from .doctor import report
+
+    if not report(_url(options), _folder(options)):
+        raise Mistake("what has an arrow needs you")

@@ -36,6 +36,7 @@ FLOORS = {
         ["tracker.server.ingest"],
         ["tracker.server.api"],
         ["tracker.server.app"],
+        ["tracker.doctor"],
         ["tracker.cli"],
         ["tracker.__main__"],
     ],
@@ -164,11 +165,11 @@ def test_a_module_is_read_in_one_sitting_and_says_what_it_is(name: str, file: Pa
 
 
 def test_the_core_is_read_in_one_sitting() -> None:
-    """The way of a point: from `log()` to the spool, over the wire and into its table, and back out."""
-    core = ["values", *(f"client/{m}" for m in ("run", "spool", "sender", "http"))]
+    """What a training calls, what is kept where, and what is asked how: about 1,500 lines of code."""
+    core = ["values", *(f"client/{m}" for m in ("run", "spool", "http"))]
     core += [f"server/{m}" for m in ("app", "api", "wire", "db", "schema")]
     core += [f"server/store/{m}" for m in ("pages", "experiments", "runs", "points", "curves")]
-    assert sum(code_lines((ROOT / f"tracker/{m}.py").read_text()) for m in core) <= 1650
+    assert sum(code_lines((ROOT / f"tracker/{m}.py").read_text()) for m in core) <= 1550
 
 
 def code_lines(text: str) -> int:

@@ -155,7 +155,7 @@ def test_the_demo_trains_three_runs_that_are_read_back_point_for_point(tmp_path:
 
 
 @pytest.fixture(scope="module")
-def served(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with serving(tmp_path_factory.mktemp("served"), "--port", "0") as (url, _):
         made = httpx.post(f"{url}/experiments", json={"name": "digits & co", "at": 1}).json()
         run = httpx.post(f"{url}/experiments/{made['id']}/runs", json={"external_id": "x", "at": 2}).json()

@@ -48,6 +48,7 @@ class Api:
         self.url = url.rstrip("/")
         self._prefix = parts.path.rstrip("/")
         self._connection = connect(parts.hostname, parts.port, timeout=timeout)
+        self.date: str | None = None  # the server's clock, as its last answer says
 
     def request(self, method: str, path: str, body: Any = None) -> Any:
         """The decoded answer. Raises Unanswered and Refused."""
@@ -68,6 +69,7 @@ class Api:
         try:
             self._connection.request(method, self._prefix + path, data, headers)
             response = self._connection.getresponse()
+            self.date = response.headers.get("Date")
             if response.status >= 400:
                 self._refuse(response)
             yield response

@@ -263,9 +263,7 @@ class Run:
 class NoopRun(Run):
     """The run of a process that trains along and does not log: every call is allowed and does nothing."""
 
-    def __init__(
-        self, described: dict[str, Any], *, url: str, folder: Path, system_every: float | None, strict: bool
-    ) -> None:
+    def __init__(self, described: dict[str, Any], *, url: str, **_: Any) -> None:
         self.external_id = described["external_id"]
         self.url = url
 

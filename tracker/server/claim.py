@@ -41,3 +41,15 @@ class Claim:
         """Gives the folder back."""
         os.ftruncate(self._fd, 0)
         os.close(self._fd)
+
+
+def holder(folder: Path) -> str:
+    """Where the server that has the folder listens; an empty text where there is none, or none that has said so."""
+    try:
+        with (folder / "serve.lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return (folder / "serve.lock").read_text()
+    except OSError:
+        pass
+    return ""

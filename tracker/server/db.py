@@ -17,6 +17,8 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.orm import Session
 
@@ -55,10 +57,19 @@ class Database:
 
     def migrate(self, version: str = "head") -> None:
         """Brings the tables to this version, whichever earlier one they are from."""
+        with self.writing:
+            command.upgrade(self._migrations(), version)
+
+    def versions(self) -> tuple[str | None, str]:
+        """The version of the tables (None: there are none), and the newest that this tracker knows."""
+        with self.engine.connect() as connection:
+            found = MigrationContext.configure(connection).get_current_revision()
+        return found, ScriptDirectory.from_config(self._migrations()).get_heads()[0]
+
+    def _migrations(self) -> Config:
         config = Config(attributes={"engine": self._writer})
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-        with self.writing:
-            command.upgrade(config, version)
+        return config
 
     def close(self) -> None:
         """Closes every connection."""

@@ -1,0 +1,161 @@
+"""`tracker doctor`: what is configured, reachable and up to date, and what to do about what is not.
+
+Each finding is a line: what was looked at and what was found; and, where it is not as it should be, what to do.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from importlib.util import find_spec
+from pathlib import Path
+
+from . import __version__
+from .client.http import Api, Refused, Unanswered
+from .client.spool import Spool, spools
+from .server.claim import holder
+
+EXTRAS = {
+    "server": ("fastapi", "sqlalchemy", "alembic", "uvicorn"),
+    "frame": ("pandas",),
+    "train": ("numpy", "sklearn"),
+}
+LITTLE = 1 << 30  # bytes: below this, a disk is soon full
+SKEW = 5.0  # s between two clocks; the times of runs that are sent late would be off by this much
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was looked at, what was found, and what to do about it (empty: it is as it should be)."""
+
+    what: str
+    found: str
+    remedy: str = ""
+
+
+def examine(url: str, folder: Path) -> Iterator[Finding]:
+    """All there is to say of the tracker at `url` and of the folder of this machine's own data, one by one."""
+    yield Finding("version", f"tracker {__version__} on Python {sys.version.split()[0]}")
+    yield _packages()
+    yield _environment(os.environ)
+    yield _folder(folder)
+    yield from _database(folder)
+    yield from _server(url, folder)
+    yield from _spools(folder)
+
+
+def _packages() -> Finding:
+    missing = {extra: [name for name in names if find_spec(name) is None] for extra, names in EXTRAS.items()}
+    said = [
+        f"{extra} needs {', '.join(names)} (pip install 'tracker-workbook[{extra}]')" if names else f"{extra} installed"
+        for extra, names in missing.items()
+    ]
+    return Finding("packages", "; ".join(said))
+
+
+def _environment(environment: Mapping[str, str]) -> Finding:
+    ours = [f"{name}={value}" for name, value in sorted(environment.items()) if name.startswith("TRACKER_")]
+    return Finding("environment", ", ".join(ours) or "no TRACKER_ variable is set: the defaults hold")
+
+
+def _folder(folder: Path) -> Finding:
+    place = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not os.access(place, os.W_OK):
+        return Finding("folder", f"{folder} cannot be written", "name another with --dir or TRACKER_DIR")
+    free = shutil.disk_usage(place).free
+    found = f"{folder}{'' if place == folder else ' (made when it is needed)'}, {free / 1e9:.1f} GB free"
+    return Finding("folder", found, "" if free > LITTLE else "make room: on a full disk nothing can be stored")
+
+
+def _database(folder: Path) -> Iterator[Finding]:
+    file = folder / "tracker.db"
+    if not file.exists():
+        yield Finding("database", f"none in {folder} yet: `tracker serve` makes it")
+    elif not any(find_spec(name) is None for name in EXTRAS["server"]):
+        yield _tables(file)
+
+
+def _tables(file: Path) -> Finding:
+    from sqlalchemy.exc import DatabaseError
+
+    from .server.db import Database
+
+    database = Database(file)
+    elsewhere = "start the tracker that made it, or name another folder with --dir"
+    try:
+        version, newest = database.versions()
+    except DatabaseError as error:
+        return Finding("database", f"{file} cannot be read ({error.orig})", elsewhere)
+    finally:
+        database.close()
+    found = f"{file}, {file.stat().st_size:,} bytes, tables of version {version}"
+    if version == newest:
+        return Finding("database", f"{found}, the newest")
+    if version is None or version < newest:
+        return Finding("database", f"{found}: `tracker serve` makes them {newest}")
+    return Finding("database", f"{found}, and this tracker knows {newest} at most", elsewhere)
+
+
+def _server(url: str, folder: Path) -> Iterator[Finding]:
+    there = holder(folder)
+    remedy = (
+        f"name the one of this folder: --url {there}, or TRACKER_URL" if there else "start one with `tracker serve`"
+    )
+    try:
+        with closing(Api(url, timeout=5.0)) as api:
+            yield from _reachable(api)
+    except (ValueError, Unanswered) as error:
+        yield Finding("server", str(error), remedy)
+    except Refused as refused:
+        yield Finding("server", f"{url} is no tracker, or one of another kind ({refused})", remedy)
+
+
+def _reachable(api: Api) -> Iterator[Finding]:
+    asked = time.time()
+    health = api.request("GET", "/healthz")
+    other = health.get("version") != __version__
+    found = f"{api.url} answers, version {health.get('version')}"
+    yield Finding("server", found, f"this one is {__version__}: use the same on both sides" if other else "")
+    skew = parsedate_to_datetime(api.date).timestamp() - asked if api.date else 0.0
+    if abs(skew) > SKEW:
+        ahead = "ahead of" if skew > 0 else "behind"
+        yield Finding("clock", f"the server's is {abs(skew):.0f} s {ahead} this machine's", "set both by NTP")
+    try:
+        api.request("GET", "/readyz")
+    except Unanswered as unanswered:
+        yield Finding("server", f"it is not ready: {unanswered}", "its log says why")
+
+
+def _spools(folder: Path) -> Iterator[Finding]:
+    there = spools(folder / "spool")
+    unsent = {file: size for file in there if (size := _unsent(file))}
+    if not unsent:
+        yield Finding("spool", f"{len(there)} runs, and nothing that waits to be sent")
+    else:
+        found = f"{len(there)} runs; of {len(unsent)} something waits to be sent, {sum(unsent.values()):,} bytes"
+        yield Finding("spool", found, "send it with `tracker sync`, which leaves alone what a training is sending")
+    refused = [file for file in there if file.with_suffix(".refused").exists()]
+    if refused:
+        remedy = f"read why in {folder}/spool/*.refused, and delete these files when you know"
+        yield Finding("refused", f"a part of {len(refused)} runs", remedy)
+
+
+def _unsent(file: Path) -> int:
+    with closing(Spool(file)) as spool:
+        return spool.unsent
+
+
+def report(url: str, folder: Path, say: Callable[[str], object] = print) -> bool:
+    """Says it all, and returns whether all is well."""
+    well = True
+    for finding in examine(url, folder):
+        well = well and not finding.remedy
+        mark = "!" if finding.remedy else " "
+        say(f"{mark} {finding.what:12}{finding.found}" + (f"\n  {'':12}-> {finding.remedy}" if finding.remedy else ""))
+    return well
