@@ -211,10 +211,11 @@ def _sync(options: argparse.Namespace) -> None:
     from .client.sync import sync
 
     folder, url = _folder(options), _url(options)
-    sent, busy = sync(folder, url)
-    print(f"tracker: {sent} runs sent from {folder} to {url}" if sent else f"tracker: nothing left to send in {folder}")
+    sent, busy = sync(folder, url, progress=lambda run, left: _show(f"{run}: {left:,} bytes left"))
+    _show("")
+    print(f"tracker: {_runs(sent)} sent from {folder} to {url}" if sent else f"tracker: nothing to send in {folder}")
     if busy:
-        print(f"tracker: {busy} runs are being sent by their own training")
+        print(f"tracker: {_runs(busy)} left to the training, which sends its points itself")
 
 
 def _export(options: argparse.Namespace) -> None:
@@ -240,7 +241,9 @@ def _write(file: Path, parts: Iterable[bytes]) -> int:
         with unfinished.open("wb") as written:
             for part in parts:
                 written.write(part)
+                _show(f"{file}: {written.tell():,} bytes")
             size = written.tell()
+        _show("")
         unfinished.replace(file)
     except OSError as error:
         raise Mistake(f"{file} cannot be written ({error.strerror}): name another with --output") from None
@@ -249,21 +252,31 @@ def _write(file: Path, parts: Iterable[bytes]) -> int:
     return size
 
 
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count} runs"
+
+
+def _show(progress: str) -> None:
+    """A line that the next one takes the place of; only for who looks on."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{progress}", end="", file=sys.stderr, flush=True)
+
+
 def _import(options: argparse.Namespace) -> None:
     from .client.sync import import_file
 
-    def show(done: int) -> None:
-        print(f"\r{options.file}: {done / size:.0%}", end="", file=sys.stderr, flush=True)
-
     try:
         size = options.file.stat().st_size
-        progress = {"progress": show} if sys.stderr.isatty() else {}
-        runs, refused = import_file(options.file, _url(options), experiment=options.experiment, **progress)
+        runs, refused = import_file(
+            options.file,
+            _url(options),
+            experiment=options.experiment,
+            progress=lambda done: _show(f"{options.file}: {done / size:.0%}"),
+        )
     except OSError as error:
         raise Mistake(f"{options.file} cannot be read ({error.strerror})") from None
-    if progress:
-        print(file=sys.stderr)
-    print(f"tracker: {runs} runs of {options.file} are at {_url(options)}")
+    _show("")
+    print(f"tracker: {_runs(runs)} of {options.file} sent to {_url(options)}")
     if refused:
         raise Mistake(
             f"without {refused} of their lines and points, which are in {options.file.with_suffix('.refused')}"

@@ -185,7 +185,7 @@ class TestExportAndImport:
         assert tracker("export", "digits & co", "--url", served).stdout == file.read_text()
         assert tracker("export", "digits & co", "--csv", "--url", served).stdout.count("\n") == 5001
         with serving(tmp_path / "other", "--port", "0") as (url, _):
-            assert "1 runs of" in tracker("import", str(file), "--url", url).stdout
+            assert "1 run of" in tracker("import", str(file), "--url", url).stdout
             assert tracker("export", "digits & co", "--url", url).stdout == file.read_text()
 
     def test_what_is_refused_is_told_in_lines(self, served: str, tmp_path: Path) -> None:

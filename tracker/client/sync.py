@@ -11,10 +11,10 @@ from .sender import Sender, batches, entry_of
 from .spool import Spool, spools
 
 
-def sync(folder: Path, url: str) -> tuple[int, int]:
+def sync(folder: Path, url: str, *, progress: Callable[[str, int], None] = lambda *_: None) -> tuple[int, int]:
     """Sends what the spools of `folder` still hold: how many of them were sent, and how many another process is at.
 
-    Raises Unanswered.
+    `progress` is told a run and the bytes of it that are left. Raises Unanswered.
     """
     sent = busy = 0
     for file in spools(folder / "spool"):
@@ -27,7 +27,7 @@ def sync(folder: Path, url: str) -> tuple[int, int]:
                     continue
                 sender = Sender(file, api)
                 while sender.forward(spool):
-                    pass
+                    progress(file.stem, spool.unsent)
                 sent += 1
     return sent, busy
 

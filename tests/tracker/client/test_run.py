@@ -215,7 +215,7 @@ class TestFinish:
         # The thread of the unsent run keeps the right to send until its process ends.
         command = [sys.executable, "-m", "tracker", "sync", str(tmp_path)]
         told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        assert "1 runs are being sent by their own training" in told
+        assert "1 run left to the training, which sends its points itself" in told
 
     def test_everything_has_arrived_when_it_returns(self, http: httpx.Client, experiment: str) -> None:
         with tracker.init(experiment, name="n", params={"lr": 0.1}, tags={"t": 1}) as run:
@@ -463,11 +463,11 @@ class TestProcesses:
         assert runs(http, experiment) == []
         command = [sys.executable, "-m", "tracker", "sync", str(tmp_path)]
         first = subprocess.run(command, capture_output=True, text=True, check=True)
-        assert f"1 runs sent from {tmp_path} to {os.environ['TRACKER_URL']}" in first.stdout
+        assert f"1 run sent from {tmp_path} to {os.environ['TRACKER_URL']}" in first.stdout
         (seen,) = runs(http, experiment)
         assert curve(http, seen, "loss") == [(step, step) for step in range(2000)]
         again = subprocess.run(command, capture_output=True, text=True, check=True)
-        assert "nothing left to send" in again.stdout
+        assert "nothing to send" in again.stdout
 
     def test_sigterm_ends_the_run_as_preempted(self, http: httpx.Client, experiment: str) -> None:
         code = f"import time; run = tracker.init({experiment!r}); run.log({{'loss': 1.0}}); os.kill(os.getpid(), 15)"

@@ -46,7 +46,9 @@ def run_entry(experiment: str, external_id: str, **more: Any) -> dict[str, Any]:
 def test_every_spool_is_sent_once(http: httpx.Client, tmp_path: Path, name: str) -> None:
     for number in range(3):
         write(tmp_path, f"x{number}", run_entry(name, f"x{number}"), {"log": {"a": number}, "step": 0, "at": 6})
-    assert sync(tmp_path, url_of(http)) == (3, 0)
+    told: list[tuple[str, int]] = []
+    assert sync(tmp_path, url_of(http), progress=lambda run, left: told.append((run, left))) == (3, 0)
+    assert [run for run, left in told if left == 0] == ["x0", "x1", "x2"]
     assert sync(tmp_path, url_of(http)) == (0, 0)
     assert [json.loads(line)["log"] for line in exported(http, name).splitlines() if '"log"' in line] == [
         {"a": number} for number in range(3)
