@@ -164,7 +164,10 @@ def _listen(host: str, port: int | None) -> socket.socket:
     """A socket at `port`, or at the first free one from PORT on. Raises Mistake."""
     for candidate in range(PORT, PORT + PORTS) if port is None else (port,):
         try:
-            return socket.create_server((host, candidate), backlog=2048)
+            listener = socket.create_server((host, candidate), backlog=2048)
+            # asyncio turns Nagle's algorithm off only for a socket that says it is TCP. With it, each answer would
+            # wait 40 ms for the client's acknowledgement of its own headers.
+            return socket.socket(listener.family, listener.type, socket.IPPROTO_TCP, listener.detach())
         except OSError as error:
             reason = error.strerror
         except OverflowError:

@@ -6,18 +6,25 @@ were logged until t are deleted. It stays on the run as a fence, because some of
 
 from __future__ import annotations
 
-import math
+import json
 from collections.abc import Iterable
+from operator import itemgetter
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tracker.values import MAX_POINTS, rank
 
-from ..problem import TooManyPoints
+from ..problem import NotFound, TooManyPoints
 from ..schema import Metric, Run
 from .runs import get_run
 
+BEAT = """
+UPDATE runs SET heartbeat_at = :at, last_logged_at =
+    CASE WHEN :newest_at > coalesce(last_logged_at, -1) THEN :newest_at ELSE last_logged_at END
+WHERE id = :run_id RETURNING fences
+"""
+KEYS = "SELECT key, id FROM metrics WHERE run_id = ?"
 Row = tuple[str, int, float, int]  # a point: key, step, value, logged_at
 
 # A point that is there already gives way to one of higher `values.rank`.
@@ -59,31 +66,38 @@ def add_points(session: Session, run_id: int, points: Iterable[Row], *, at: int)
         raise TooManyPoints(
             f"a request holds at most {MAX_POINTS} points, this one has {len(points)}: send it in parts"
         )
-    run = get_run(session, run_id)
-    run.heartbeat_at = at
+    connection = session.connection()
+    newest_at = max(map(itemgetter(3), points), default=None)
+    beat = connection.exec_driver_sql(BEAT, {"run_id": run_id, "at": at, "newest_at": newest_at}).one_or_none()
+    if beat is None:
+        raise NotFound(f"there is no run {run_id}")
+    fences = json.loads(beat.fences)
+    if fences:
+        points = [p for p in points if not any(p[1] > step and p[3] <= until for step, until in fences)]
     if points:
-        run.last_logged_at = max(run.last_logged_at or 0, max(logged_at for *_, logged_at in points))
-    if run.fences:
-        points = [p for p in points if not any(p[1] > step and p[3] <= until for step, until in run.fences)]
-    # One statement may not meet a row twice, so of each (key, step) only the highest rank goes on.
-    best: dict[tuple[str, int], tuple[float, int]] = {}
-    for key, step, value, logged_at in points:
-        known = best.get((key, step))
-        if known is None or rank(value, logged_at) > rank(*known):
-            best[key, step] = value, logged_at
-    if best:
-        ids = _metric_ids(session, run_id, {key for key, _ in best})
+        ids = _metric_ids(session, run_id, set(map(itemgetter(0), points)))
         # Sorted by (metric, step), the order of the primary key: fewer pages are touched, and two writers never
-        # lock the same rows in opposite order.
-        rows = sorted((ids[key], step, _null(value), logged_at) for (key, step), (value, logged_at) in best.items())
-        connection = session.connection()
+        # lock the same rows in opposite order. NaN is the only value that differs from itself.
+        rows = sorted((ids[key], step, v if v == v else None, t) for key, step, v, t in _without_repeats(points))
         connection.exec_driver_sql(UPSERT, rows)
-        newest = {metric_id: (step, value, logged_at) for metric_id, step, value, logged_at in rows}
+        newest = {row[0]: row for row in rows}
         connection.exec_driver_sql(
-            KEEP_LATEST, [{"id": i, "step": s, "value": v, "at": t} for i, (s, v, t) in newest.items()]
+            KEEP_LATEST, [{"id": i, "step": s, "value": v, "at": t} for i, s, v, t in newest.values()]
         )
         connection.exec_driver_sql(TOUCH, {"run_id": run_id, "ids": str(sorted(newest))})
     return len(points)
+
+
+def _without_repeats(points: list[Row]) -> Iterable[Row]:
+    """Of each key and step only the point of highest rank: one statement may not meet a row twice."""
+    if len(set(map(itemgetter(0, 1), points))) == len(points):
+        return points
+    best: dict[tuple[str, int], Row] = {}
+    for point in points:
+        known = best.setdefault(point[:2], point)
+        if rank(*point[2:]) > rank(*known[2:]):
+            best[point[:2]] = point
+    return best.values()
 
 
 def rewind(session: Session, run_id: int, *, step: int, until: int) -> Run:
@@ -98,6 +112,7 @@ def rewind(session: Session, run_id: int, *, step: int, until: int) -> Run:
         fences.append([step, until])
     run.fences = fences
     run.last_logged_at = max(run.last_logged_at or 0, until)
+    session.flush()
     connection = session.connection()
     connection.exec_driver_sql(REWIND, {"run_id": run_id, "step": step, "at": until})
     connection.exec_driver_sql(FIND_LATEST, {"run_id": run_id})
@@ -108,15 +123,10 @@ def rewind(session: Session, run_id: int, *, step: int, until: int) -> Run:
 
 def _metric_ids(session: Session, run_id: int, keys: set[str]) -> dict[str, int]:
     """The id of each key's curve; those that are new get one."""
-    known = select(Metric.key, Metric.id).where(Metric.run_id == run_id)
-    ids = dict(session.execute(known).all())
-    missing = sorted(keys - ids.keys())
+    known = session.connection().exec_driver_sql(KEYS, (run_id,))
+    ids: dict[str, int] = dict(known.all())
+    missing = [Metric(run_id=run_id, key=key, version=0) for key in sorted(keys - ids.keys())]
     if missing:
-        session.add_all([Metric(run_id=run_id, key=key, version=0) for key in missing])
-        ids = dict(session.execute(known).all())
-    return ids
-
-
-def _null(value: float) -> float | None:
-    """How a value is stored."""
-    return None if math.isnan(value) else value
+        session.add_all(missing)
+        session.flush()
+    return ids | {metric.key: metric.id for metric in missing}

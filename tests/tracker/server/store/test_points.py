@@ -118,12 +118,11 @@ def test_a_late_point_unseals_its_curve(session: Session, run: Run) -> None:
 
 
 def test_they_are_a_sign_of_life(session: Session, run: Run) -> None:
-    points.add_points(session, run.id, [("loss", 1, 0.0, 900), ("loss", 2, 0.0, 800)], at=500)
-    assert (run.heartbeat_at, run.last_logged_at) == (500, 900)
-    points.add_points(session, run.id, [("loss", 3, 0.0, 100)], at=600)
-    assert (run.heartbeat_at, run.last_logged_at) == (600, 900)
-    points.add_points(session, run.id, [], at=700)
-    assert (run.heartbeat_at, run.last_logged_at) == (700, 900)
+    given = [[("loss", 1, 0.0, 900), ("loss", 2, 0.0, 800)], [("loss", 3, 0.0, 100)], []]
+    for batch, at in zip(given, (500, 600, 700), strict=True):
+        points.add_points(session, run.id, batch, at=at)
+        session.refresh(run)
+        assert (run.heartbeat_at, run.last_logged_at) == (at, 900)
 
 
 def test_those_of_one_run_are_not_those_of_another(session: Session, run: Run) -> None:
