@@ -66,7 +66,7 @@ browser:
 	@command -v chromium >/dev/null || echo 'No Chromium: the browser tests will not run. On Debian and Ubuntu: apt install chromium'
 
 bench: setup
-	$(BIN)/python benchmarks/log_call.py --json benchmarks/log_call.json
+	$(BIN)/python -m benchmarks --json benchmarks/results.json
 
 lock: setup
 	$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --python-version 3.11 --extra all \

@@ -1,97 +1,73 @@
-"""What one `run.log()` costs the training, while the sender thread is busy with a real server.
+"""What one `run.log()` of two metrics costs the training, while its thread is busy sending to a real server.
 
-Beside it, in the same run and on the same disk, the least that a durable log must do: one os.write of the same line,
-ready made. The ratio of the two holds on other machines; the microseconds do not.
-
-    python benchmarks/log_call.py [--calls 20000] [--json FILE]
+Beside it, on the same disk, the least that a durable log must do: one os.write of the same line, ready made.
 """
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import io
-import json
+import itertools
 import os
-import re
-import statistics
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import tracker
 
+from .figure import Figure
+from .rounds import median, p99, take_turns, tell
+from .serving import serving
 
-def microseconds(call: Callable[[int], object], calls: int) -> list[float]:
-    """The time of each call, warm."""
-    for step in range(1000):
-        call(step)
+ROUNDS, CALLS = 10, 2_000  # so many calls are over before the thread has sent what was logged meanwhile
+BUSY = 0.4  # s of logging before: the thread looks at the spool every 0.2 s, and then has seconds of work
+VALUES = {"loss": 0.6931471805599453, "accuracy": 0.8125}
+LINE = b'{"log": {"loss": 0.6931471805599453, "accuracy": 0.8125}, "step": 12345, "at": 1767225600000}\n'
+
+
+def measure(folder: Path, quick: bool) -> list[Figure]:
+    """Microseconds of a call."""
+    rounds, calls, busy = (1, 10, 0.0) if quick else (ROUNDS, CALLS, BUSY)
+    with (
+        serving(folder / "server") as server,
+        opened(folder / "bare") as bare,
+        tracker.init("benchmark", folder=folder / "client", url=server.url) as run,
+    ):
+        steps = itertools.count()
+        until = time.monotonic() + busy
+        while time.monotonic() < until:
+            run.log(VALUES, next(steps))
+        times = take_turns(
+            "log()",
+            rounds,
+            {
+                "tracker": lambda: microseconds(lambda: run.log(VALUES, next(steps)), calls),
+                "raw": lambda: microseconds(lambda: os.write(bare, LINE), calls),
+            },
+        )
+        tell("log(): sending the rest")
+    ours, least = (list(itertools.chain(*times[way])) for way in ("tracker", "raw"))
+    what = "run.log() of two metrics / os.write"
+    return [
+        Figure(what, "us, median", median(ours), median(least), "at most 10", median(ours) <= 10),
+        Figure(what, "us, p99", p99(ours), p99(least)),
+    ]
+
+
+def microseconds(call: Callable[[], object], calls: int) -> list[float]:
+    """The time of each call."""
     times = []
-    for step in range(1000, 1000 + calls):
+    for _ in range(calls):
         start = time.perf_counter_ns()
-        call(step)
+        call()
         times.append((time.perf_counter_ns() - start) / 1000)
     return times
 
 
-def bare_write(folder: Path, calls: int) -> list[float]:
-    """The limit: the line is there, and only has to be written."""
-    line = b'{"log": {"loss": 0.6931471805599453, "accuracy": 0.8125}, "step": 12345, "at": 1767225600000}\n'
-    file = os.open(folder / "bare", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+@contextmanager
+def opened(file: Path) -> Iterator[int]:
+    """The descriptor of a file to append to, opened as the tracker opens its spool."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:
-        return microseconds(lambda step: os.write(file, line), calls)
+        yield descriptor
     finally:
-        os.close(file)
-
-
-def logging(folder: Path, calls: int, url: str) -> list[float]:
-    """Two metrics per call, which a server receives meanwhile."""
-    with (
-        contextlib.redirect_stderr(io.StringIO()),  # that the absent server has not answered
-        tracker.init("benchmark", folder=folder, url=url) as run,
-    ):
-        return microseconds(lambda step: run.log({"loss": 0.6931471805599453, "accuracy": 0.8125}, step), calls)
-
-
-def main() -> None:
-    """Prints one table; with --json, keeps it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--calls", type=int, default=20_000, help="calls that are timed (default: %(default)s)")
-    parser.add_argument("--json", type=Path, help="keep the figures in this file")
-    options = parser.parse_args()
-
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        command = [sys.executable, "-m", "tracker", "serve", "--dir", name, "--port", "0"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-            assert server.stdout
-            found = re.search(r"http://[^/]+", server.stdout.readline())
-            assert found
-            measured = {
-                "os.write alone": bare_write(folder, options.calls),
-                "run.log, server away": logging(folder, options.calls, "http://127.0.0.1:1"),
-                "run.log, server busy": logging(folder, options.calls, found[0]),
-            }
-            server.terminate()
-
-    limit = statistics.median(measured["os.write alone"])
-    rows = {
-        what: {
-            "median us": round(statistics.median(times), 2),
-            "p99 us": round(statistics.quantiles(times, n=100)[98], 2),
-            "times the limit": round(statistics.median(times) / limit, 2),
-        }
-        for what, times in measured.items()
-    }
-    print(f"{'one call, two metrics':24}{'median us':>12}{'p99 us':>12}{'x limit':>12}")
-    for what, row in rows.items():
-        print(f"{what:24}" + "".join(f"{figure:12}" for figure in row.values()))
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=2) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+        os.close(descriptor)

@@ -1,0 +1,157 @@
+"""Points one by one, from 16 clients at once, each with a run and a connection of its own.
+
+Raw is one writer, and one point per transaction. After each round every curve is read back: what was acknowledged must
+be there, once, and nothing that was not sent.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from http.client import HTTPException
+from pathlib import Path
+
+from .figure import Figure
+from .raw import Raw, batch, raw
+from .rounds import Cost, cost, median, p99, take_turns
+from .serving import Connection, Server, serving
+
+CLIENTS = 16
+ROUNDS, POINTS = 5, 120  # points of one client in a round
+START = 1_767_225_600_000  # ms, UTC: the time of step 0
+UNANSWERED = 0  # in place of a status
+LONGEST = 250  # ms, of 99 in 100 requests
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The status of the answer to a point, and how long (ms) the client waited for it."""
+
+    status: int
+    wait: float
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the point counts as stored."""
+        return 200 <= self.status < 300
+
+
+@dataclass(frozen=True)
+class Round:
+    """What all clients together took, how long (ms) each point did, and what went wrong with how many."""
+
+    cost: Cost
+    waits: list[float]
+    refused: int = 0
+    lost: int = 0
+    doubled: int = 0
+
+
+def measure(folder: Path, quick: bool) -> list[Figure]:
+    """Points per second, how long a client waits for one, and how many were refused, lost or doubled."""
+    rounds, points = (1, 5) if quick else (ROUNDS, POINTS)
+    bodies = [body(step) for step in range(points)]
+    with serving(folder / "server") as server, raw(folder / "raw") as limit:
+        done = take_turns(
+            f"{CLIENTS} clients",
+            rounds,
+            {"tracker": lambda: send(server, bodies), "raw": lambda: store(limit, CLIENTS * points)},
+        )
+    return figures(done["tracker"], done["raw"], CLIENTS * points)
+
+
+def figures(ours: list[Round], least: list[Round], points: int) -> list[Figure]:
+    """The lines of the table, for rounds of so many points."""
+    what = f"single points, {CLIENTS} clients / sqlite3, one writer"
+    waits, raw_waits = ([wait for one in rounds for wait in one.waits] for rounds in (ours, least))
+    refused, lost, doubled = (sum(getattr(one, name) for one in ours) for name in ("refused", "lost", "doubled"))
+    return [
+        Figure(
+            what,
+            "points per second",
+            median([points / one.cost.wall for one in ours]),
+            median([points / one.cost.wall for one in least]),
+        ),
+        Figure(
+            what,
+            "points per CPU second",
+            median([points / one.cost.cpu for one in ours]),
+            median([points / one.cost.cpu for one in least]),
+        ),
+        Figure(what, "ms, median", median(waits), median(raw_waits)),
+        Figure(what, "ms, p99", p99(waits), p99(raw_waits), f"at most {LONGEST}", p99(waits) <= LONGEST),
+        Figure(what, "requests refused", refused, target="none", met=refused == 0, must=True),
+        Figure(what, "points lost", lost, target="none", met=lost == 0, must=True),
+        Figure(what, "points doubled", doubled, target="none", met=doubled == 0, must=True),
+    ]
+
+
+def send(server: Server, bodies: list[bytes]) -> Round:
+    """Every client sends its points to a new run; then they are read back."""
+    with ExitStack() as stack:
+        first, *others = [stack.enter_context(server.connection()) for _ in range(CLIENTS)]
+        paths = [f"/runs/{first.new_run()}/metrics" for _ in range(CLIENTS)]
+        answers: list[list[Answer]] = []
+        with ThreadPoolExecutor(CLIENTS) as threads:
+            ready = threading.Barrier(CLIENTS)
+
+            def work() -> None:
+                answers.extend(threads.map(partial(send_all, ready, bodies), [first, *others], paths))
+
+            spent = cost(work, server.cpu_seconds)
+        lost = doubled = 0
+        for path, answered in zip(paths, answers, strict=True):
+            curve = first.read(f"{path}/loss?max_points=100000")
+            stored = Counter(zip(curve["steps"], curve["values"], strict=True))
+            sent = [(step, value(step)) for step in range(len(bodies))]
+            acknowledged = Counter(point for point, answer in zip(sent, answered, strict=True) if answer.is_success)
+            lost += (acknowledged - stored).total()
+            doubled += (stored - Counter(sent)).total()
+    every = [answer for answered in answers for answer in answered]
+    refused = sum(not answer.is_success for answer in every)
+    return Round(spent, [answer.wait for answer in every], refused, lost, doubled)
+
+
+def send_all(ready: threading.Barrier, bodies: list[bytes], connection: Connection, path: str) -> list[Answer]:
+    """What one client does, as soon as all are ready."""
+    ready.wait()
+    answers = []
+    for body in bodies:
+        start = time.perf_counter()
+        try:
+            status, _ = connection.send("POST", path, body)
+        except (OSError, HTTPException):
+            status = UNANSWERED
+        answers.append(Answer(status, 1000 * (time.perf_counter() - start)))
+    return answers
+
+
+def store(limit: Raw, points: int) -> Round:
+    """Stores as many points past the tracker, in one curve."""
+    run_id, curves = limit.new_run(["loss"])
+    ready = [batch(run_id, [(curves["loss"], step, value(step), START + step)]) for step in range(points)]
+    waits = []
+
+    def work() -> None:
+        for one in ready:
+            start = time.perf_counter()
+            limit.store(one)
+            waits.append(1000 * (time.perf_counter() - start))
+
+    return Round(cost(work), waits)
+
+
+def value(step: int) -> float:
+    """A number with as many digits as a loss has."""
+    return 1 / (step + 1)
+
+
+def body(step: int) -> bytes:
+    """The request with one point."""
+    return json.dumps({"points": [{"key": "loss", "value": value(step), "step": step, "at": START + step}]}).encode()
