@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
-import signal
-import socket
 import sys
 import warnings
 from collections.abc import Iterable, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -18,12 +15,10 @@ from urllib.parse import urlencode
 from . import __version__
 from .client.http import Api, Refused, Unanswered
 from .client.run import DEFAULT_URL
+from .server.config import PORT
 
 if TYPE_CHECKING:
     from .train import Config
-
-PORT = 8000
-PORTS = 20  # how many are tried, from the first on
 
 
 class Mistake(Exception):
@@ -104,76 +99,13 @@ def _folder(options: argparse.Namespace) -> Path:
 
 def _serve(options: argparse.Namespace) -> None:
     try:
-        import uvicorn
-        from alembic.util import CommandError
-        from sqlalchemy.exc import DatabaseError
-
-        from .server.app import create_app
-        from .server.claim import Claim, FolderBusy
-        from .server.config import Settings
-        from .server.db import Database
-        from .server.observe import JsonLines
+        from .server.serve import CannotServe, serve
     except ModuleNotFoundError as missing:
         raise Mistake(f"the server needs {missing.name}: pip install 'tracker-workbook[server]'") from None
-
-    settings = Settings.from_environment(os.environ | {"TRACKER_DIR": str(_folder(options))})
     try:
-        claim = Claim(settings.folder)
-    except FolderBusy as busy:
-        raise Mistake(f"{busy}; use that one, or give this one a folder of its own with --dir") from None
-    except OSError as error:
-        raise Mistake(
-            f"the folder {settings.folder} cannot be written ({error.strerror}): name another with --dir"
-        ) from None
-    database = Database(settings.folder / "tracker.db")
-    try:
-        database.migrate()
-        listener = _listen(options.host, options.port)
-        port = listener.getsockname()[1]
-        address = f"http://{options.host}:{port}"
-        if options.port is None and port != PORT:
-            print(f"tracker: port {PORT} is busy, so this one has {port}")
-
-        class Server(uvicorn.Server):
-            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-                await super().startup(sockets)
-                claim.announce(address)
-                print(f"tracker: {address}/ui/  (data in {settings.folder}; Ctrl-C ends it)", flush=True)
-
-        app = create_app(settings, database)
-        handler = logging.StreamHandler()
-        handler.setFormatter(JsonLines())
-        logging.basicConfig(level=logging.WARNING if options.quiet else logging.INFO, handlers=[handler], force=True)
-        logging.getLogger("uvicorn").setLevel(logging.WARNING)
-        logging.getLogger("alembic").setLevel(logging.WARNING)
-        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
-        # After its own graceful end, uvicorn sends itself the signal that it was sent.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        with suppress(KeyboardInterrupt):
-            Server(config).run([listener])
-    except CommandError as error:
-        raise Mistake(f"{database.file} does not fit this version of the tracker ({error})") from None
-    except DatabaseError as error:
-        raise Mistake(f"{database.file} cannot be used ({error.orig}): name another folder with --dir") from None
-    finally:
-        database.close()
-        claim.release()
-
-
-def _listen(host: str, port: int | None) -> socket.socket:
-    """A socket at `port`, or at the first free one from PORT on. Raises Mistake."""
-    for candidate in range(PORT, PORT + PORTS) if port is None else (port,):
-        try:
-            listener = socket.create_server((host, candidate), backlog=2048)
-            # asyncio turns Nagle's algorithm off only for a socket that says it is TCP. With it, each answer would
-            # wait 40 ms for the client's acknowledgement of its own headers.
-            return socket.socket(listener.family, listener.type, socket.IPPROTO_TCP, listener.detach())
-        except OSError as error:
-            reason = error.strerror
-        except OverflowError:
-            reason = "a port is a number from 0 to 65535"
-    where = f"port {port}" if port is not None else f"any port from {PORT} to {PORT + PORTS - 1}"
-    raise Mistake(f"cannot listen at {host} on {where} ({reason}): name another with --port")
+        serve(_folder(options), options.host, options.port, quiet=options.quiet)
+    except CannotServe as reason:
+        raise Mistake(str(reason)) from None
 
 
 def _demo(options: argparse.Namespace) -> None:

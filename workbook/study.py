@@ -19,9 +19,9 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import NoReturn, Self
 
-from tracker.cli import PORT, PORTS
 from tracker.client.http import Api
 from tracker.server.claim import Claim, FolderBusy
+from tracker.server.config import PORT, PORTS
 
 from .source import ROOT
 

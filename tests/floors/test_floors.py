@@ -36,6 +36,7 @@ FLOORS = {
         ["tracker.server.ingest"],
         ["tracker.server.api"],
         ["tracker.server.app"],
+        ["tracker.server.serve"],
         ["tracker.doctor"],
         ["tracker.cli"],
         ["tracker.__main__"],

@@ -16,8 +16,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tracker import cli
-
 TRACKER = [sys.executable, "-m", "tracker"]
 
 
@@ -109,14 +107,6 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) ->
     (tmp_path / "tracker.db").write_text("my notes " * 1000)
     assert "tracker.db cannot be used" in refused(tracker("serve", "--dir", str(tmp_path), "--port", "0"))
     assert (tmp_path / "tracker.db").read_text() == "my notes " * 1000
-
-
-def test_a_busy_default_port_gives_the_next_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as busy:
-        first = busy.getsockname()[1]
-        monkeypatch.setattr(cli, "PORT", first)
-        with cli._listen("127.0.0.1", None) as listener:
-            assert first < listener.getsockname()[1] < first + cli.PORTS
 
 
 def test_ctrl_c_ends_the_server_at_once_and_in_peace(tmp_path: Path) -> None:

@@ -6,4 +6,5 @@ store                               every SQL statement
 ingest                              many small writes, one commit
 api                                 the routes
 app                                 all of it put together
+serve                               one process that answers
 """

@@ -31,12 +31,13 @@ from .store.pages import PAGE
 router = APIRouter()
 
 
-def _database(request: Request) -> Database:
+# These two, and `known_host`, are `async` because FastAPI would hand a plain function to a thread of its own.
+async def _database(request: Request) -> Database:
     database: Database = request.app.state.database
     return database
 
 
-def _ingest(request: Request) -> Ingest:
+async def _ingest(request: Request) -> Ingest:
     ingest: Ingest = request.app.state.ingest
     return ingest
 

@@ -36,7 +36,7 @@ log = logging.getLogger("tracker.server")
 def create_app(settings: Settings, database: Database) -> FastAPI:
     """The tracker on a database that its owner has migrated, and will close."""
 
-    def known_host(request: Request) -> None:
+    async def known_host(request: Request) -> None:
         """Refuses a page that reaches us under a name of its own making (DNS rebinding) and could then read all."""
         if (request.url.hostname or "").lower() not in settings.hosts:
             raise HTTPException(

@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+PORT = 8000
+PORTS = 20  # how many are tried, from the first on
+
 
 @dataclass(frozen=True)
 class Settings:

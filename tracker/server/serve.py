@@ -1,0 +1,114 @@
+"""One process that has a folder, listens at a port and answers, until it is told to end."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import uvicorn
+from alembic.util import CommandError
+from sqlalchemy.exc import DatabaseError
+
+from .app import create_app
+from .claim import Claim, FolderBusy
+from .config import PORT, PORTS, Settings
+from .db import Database
+from .observe import JsonLines
+
+KEEP_ALIVE = 75  # s that an idle connection stays open: a client that only says that it lives does so every 15 s
+GRACE = 5  # s that answers under way are waited for at the end
+
+
+class CannotServe(Exception):
+    """Why there is no server; the text says what to do."""
+
+
+def serve(folder: Path, host: str, port: int | None, *, quiet: bool = False) -> None:
+    """Answers at `port` (None: the first free one from PORT on), until Ctrl-C or SIGTERM. Raises CannotServe."""
+    settings = Settings.from_environment(os.environ | {"TRACKER_DIR": str(folder)})
+    with _claimed(settings.folder) as claim, _opened(settings.folder / "tracker.db") as database:
+        listener = listen(host, port)
+        address = f"http://{host}:{listener.getsockname()[1]}"
+        if port is None and not address.endswith(f":{PORT}"):
+            print(f"tracker: port {PORT} is busy, so this one is another")
+        app = create_app(settings, database)
+        _log(logging.WARNING if quiet else logging.INFO)
+        gc.collect()
+        gc.freeze()  # what is there now stays: the collector need not walk through it with every thousand points
+
+        class Server(uvicorn.Server):
+            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                await super().startup(sockets)
+                claim.announce(address)
+                print(f"tracker: {address}/ui/  (data in {settings.folder}; Ctrl-C ends it)", flush=True)
+
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE, timeout_keep_alive=KEEP_ALIVE
+        )
+        # After its own graceful end, uvicorn sends itself the signal that it was sent.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with suppress(KeyboardInterrupt):
+            Server(config).run([listener])
+
+
+def listen(host: str, port: int | None) -> socket.socket:
+    """A socket at `port`, or at the first free one from PORT on. Raises CannotServe."""
+    if port is not None and not 0 <= port <= 65_535:
+        raise CannotServe(f"a port is a number from 0 to 65535, not {port}: name another with --port")
+    for candidate in range(PORT, PORT + PORTS) if port is None else (port,):
+        try:
+            listener = socket.create_server((host, candidate), backlog=2048)
+        except OSError as error:
+            reason = error.strerror
+        else:
+            # Without this, the second half of an answer waits until the client has acknowledged the first, which it
+            # does after 40 ms. (asyncio does it for a socket that it has made itself.)
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return listener
+    where = f"port {port}" if port is not None else f"any port from {PORT} to {PORT + PORTS - 1}"
+    raise CannotServe(f"cannot listen at {host} on {where} ({reason}): name another with --port")
+
+
+@contextmanager
+def _claimed(folder: Path) -> Iterator[Claim]:
+    try:
+        claim = Claim(folder)
+    except FolderBusy as busy:
+        raise CannotServe(f"{busy}; use that one, or give this one a folder of its own with --dir") from None
+    except OSError as error:
+        raise CannotServe(
+            f"the folder {folder} cannot be written ({error.strerror}): name another with --dir"
+        ) from None
+    try:
+        yield claim
+    finally:
+        claim.release()
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Database]:
+    """The database, of this version."""
+    database = Database(file)
+    try:
+        database.migrate()
+        yield database
+    except CommandError as error:
+        raise CannotServe(f"{file} does not fit this version of the tracker ({error})") from None
+    except DatabaseError as error:
+        raise CannotServe(f"{file} cannot be used ({error.orig}): name another folder with --dir") from None
+    finally:
+        database.close()
+
+
+def _log(level: int) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for noisy in ("uvicorn", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
