@@ -39,6 +39,11 @@ def send_all(spool: Spool, api: Api, **options: Any) -> int:
     return sent
 
 
+def sent(body: dict[str, Any]) -> int:
+    """How many points a request holds."""
+    return sum(len(columns["steps"]) for columns in body["series"].values())
+
+
 def only_run(http: httpx.Client, entry: dict[str, Any]) -> dict[str, Any]:
     (experiment,) = http.get("/experiments", params={"name": entry["run"]["experiment"]}).json()["items"]
     (run,) = http.get(f"/experiments/{experiment['id']}/runs").json()["items"]
@@ -80,7 +85,7 @@ def test_another_process_goes_on_at_the_cursor(http: httpx.Client, writer: Write
     write(writer, log(1, loss=0.4))
     with closing(Spool(spool.file)) as opened_later:
         assert send_all(opened_later, api) == 1
-    assert api.asked[-1][2]["points"] == [{"key": "loss", "value": 0.4, "step": 1, "at": 1001}]
+    assert api.asked[-1][2] == {"series": {"loss": {"steps": [1], "values": [0.4], "at": [1001]}}}
     assert only_run(http, entry)["latest"]["loss"]["step"] == 1
     assert only_run(http, entry)["restarts"] == 0
 
@@ -102,13 +107,13 @@ def test_a_batch_has_its_limits(
     entry = run_entry()
     write(writer, entry, *(log(i, a=i, b=i, c=i) for i in range(9)))
     send_all(spool, api)
-    assert [len(body["points"]) for _, path, body in api.asked if path.endswith("/metrics")] == [12, 12, 3]
+    assert [sent(body) for _, path, body in api.asked if path.endswith("/metrics")] == [12, 12, 3]
     monkeypatch.setattr(sender_module, "BATCH_POINTS", 1000)
     monkeypatch.setattr(sender_module, "BATCH_BYTES", 150)
     write(writer, *(log(i, a=i) for i in range(9, 12)))
     api.asked.clear()
     send_all(spool, api)
-    assert [len(body["points"]) for _, path, body in api.asked if path.endswith("/metrics")] == [2, 1]
+    assert [sent(body) for _, path, body in api.asked if path.endswith("/metrics")] == [2, 1]
 
 
 def test_the_largest_batch_fits_into_a_request(http: httpx.Client, writer: Writer, spool: Spool, api: Any) -> None:
