@@ -44,7 +44,7 @@ test-fast: setup
 	$(BIN)/pytest -m 'not browser and not slow'
 
 test-slow: setup browser
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m 'slow or hypothesis' --hypothesis-profile=slow
 
 lint: setup
 	$(BIN)/ruff check .

@@ -17,12 +17,26 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
+from hypothesis import HealthCheck, settings
 
 from tracker.server.app import create_app
 from tracker.server.config import Settings
 from tracker.server.db import Database
 from workbook.build import build_exercises
 from workbook.source import ROOT, sources
+
+# `make test` tries the same examples every time, and `make test-slow` many others. A fixture is shared by all examples
+# of a test: it has to be one that they do not change.
+settings.register_profile(
+    "house",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    max_examples=200,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+settings.register_profile("slow", settings.get_profile("house"), derandomize=False, max_examples=2000)
+settings.load_profile("house")
 
 
 @dataclass

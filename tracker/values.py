@@ -37,6 +37,7 @@ MAX_POINTS = 10_000  # per request: a batch should not keep the one writer from 
 MAX_SHOWN = 100_000  # points or buckets of one curve in one answer
 MAX_COMPARED = 20  # runs in one picture: more lines nobody tells apart
 LOST_AFTER = 60_000  # ms without a sign of life, after which a running run is shown as lost
+EXTERNAL_ID = "[A-Za-z0-9][A-Za-z0-9._-]{0,127}"  # see `check_external_id`
 MAX_BODY = 2 * 1024 * 1024  # bytes of one request
 
 
@@ -105,7 +106,7 @@ def check_key(key: str) -> str:
 
 def check_external_id(external_id: str) -> str:
     """A run's id as its maker knows it; it also names a file. Raises ValueError."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", external_id):
+    if not re.fullmatch(EXTERNAL_ID, external_id):
         raise ValueError(
             "an external id has 1 to 128 letters, digits, dots, hyphens and underscores, a letter or digit first: "
             f"{external_id[:80]!r}"
@@ -124,7 +125,7 @@ def check_settings(settings: dict[str, Any], what: str = "settings") -> dict[str
         raise ValueError(f"{what} hold no half of a surrogate pair") from None
     except (TypeError, ValueError) as error:
         raise ValueError(f"{what} must be what JSON can hold ({error}); write an infinity as text") from None
-    if "\\u0000" in text:
+    if re.search(r"(?<!\\)(\\\\)*\\u0000", text):  # JSON's NUL, and not the six characters of its name
         raise ValueError(f"{what} hold no NUL")
     if size > MAX_SETTINGS:
         raise ValueError(f"{what} have at most {MAX_SETTINGS} bytes of JSON, these have {size}")

@@ -3,44 +3,19 @@
 import json
 import os
 import random
-import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 import tracker
 
-SERVE = [sys.executable, "-m", "tracker", "serve", "--quiet"]
 TIMES = 3  # in `make test`; twenty in `make test-slow`
-
-
-Serve = Callable[[Path, int], tuple[subprocess.Popen[str], str]]
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Starts a server process, waits until it answers, and gives its address; all are killed in the end."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start(folder: Path, port: int) -> tuple[subprocess.Popen[str], str]:
-        command = [*SERVE, "--dir", str(folder), "--port", str(port)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        started.append(process)
-        assert process.stdout
-        found = re.search(r"(http://\S+)/ui/", process.stdout.readline())
-        assert found
-        return process, found[1]
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
 
 
 def curve(url: str, external_id: str, key: str) -> list[tuple[int, float]]:
@@ -54,7 +29,7 @@ def times(number: int) -> list[object]:
 
 
 @pytest.mark.parametrize("seed", times(20))
-def test_a_server_killed_while_it_stores_loses_nothing_it_acknowledged(tmp_path: Path, serve: Serve, seed: int) -> None:
+def test_a_server_killed_while_it_stores_loses_nothing_it_acknowledged(tmp_path: Path, serve: Any, seed: int) -> None:
     """The training's client is not told: it goes on logging, and catches up by itself when the server is back."""
     server, url = serve(tmp_path / "server", 0)
     made = httpx.post(f"{url}/experiments", json={"name": "e"}).json()
@@ -83,7 +58,7 @@ def test_a_server_killed_while_it_stores_loses_nothing_it_acknowledged(tmp_path:
 
 
 @pytest.mark.parametrize("seed", times(20))
-def test_a_training_killed_after_its_last_log_loses_nothing(tmp_path: Path, serve: Serve, seed: int) -> None:
+def test_a_training_killed_after_its_last_log_loses_nothing(tmp_path: Path, serve: Any, seed: int) -> None:
     _, url = serve(tmp_path / "server", 0)
     count = random.Random(seed).randrange(1, 3000)
     code = (

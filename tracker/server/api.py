@@ -23,7 +23,6 @@ from tracker.values import MAX_COMPARED, MAX_INTEGER, MAX_SHOWN, now_ms
 from . import wire
 from .db import Database
 from .ingest import Ingest
-from .problem import TooManyRuns
 from .store import archive, curves, experiments, runs
 from .store import points as points_
 from .store.pages import PAGE
@@ -49,14 +48,15 @@ Limit = Annotated[int, Query(ge=1, le=200, description="rows of a page")]
 RunQuery = Annotated[wire.RunQuery, Query()]
 MaxPoints = Annotated[int, Query(ge=1, le=MAX_SHOWN, description="more points than this come as buckets")]
 
-BLOCK = 65_536  # characters of an export that are sent together
 POINTS = 2000  # of a curve, where the request does not say: about what a screen has columns
+_PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+REFUSED = {"description": "refused", "content": _PROBLEM}  # as the OpenAPI document has it
 
 
 def _refuses(*codes: int) -> dict[int | str, dict[str, Any]]:
-    """What a route may answer besides success, for the OpenAPI document."""
-    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {code: {"description": "refused", "content": content} for code in (*codes, 422)}
+    """What a route may answer besides success: these, and what any route may that reads the database."""
+    slow = (408,) if 413 in codes else ()  # whoever may send too much may send too slowly
+    return dict.fromkeys((*codes, *slow, 422, 503), REFUSED)
 
 
 _EXPORT_TYPES = {"jsonl": "application/x-ndjson", "csv": "text/csv"}
@@ -91,13 +91,14 @@ def list_experiments(
         return wire.Page[wire.ExperimentItem].model_validate(page)
 
 
-@router.get("/experiments/{experiment_id}", responses=_refuses(400, 404))
-def get_experiment(experiment_id: Id, db: Db, query: RunQuery) -> wire.ExperimentWithRuns:
+@router.get("/experiments/{experiment_id}", response_model=wire.ExperimentWithRuns, responses=_refuses(400, 404))
+def get_experiment(experiment_id: Id, db: Db, query: RunQuery) -> Response:
     """The experiment and a page of its runs, each with the newest point of each curve."""
     with db.read() as session:
         experiment = wire.ExperimentOut.model_validate(experiments.get_experiment(session, experiment_id))
         page = runs.list_runs(session, experiment_id, **query.model_dump())
-        return wire.ExperimentWithRuns(**dict(experiment), runs=wire.Page[wire.RunItem].model_validate(page))
+        runs_ = wire.Page[wire.RunItem].model_validate(page)
+        return _written(wire.ExperimentWithRuns(**dict(experiment), runs=runs_))
 
 
 @router.delete("/experiments/{experiment_id}", status_code=status.HTTP_204_NO_CONTENT, responses=_refuses(404))
@@ -107,11 +108,12 @@ def delete_experiment(experiment_id: Id, db: Db) -> None:
         experiments.delete_experiment(session, experiment_id)
 
 
-@router.get("/experiments/{experiment_id}/runs", responses=_refuses(400, 404))
-def list_runs(experiment_id: Id, db: Db, query: RunQuery) -> wire.Page[wire.RunItem]:
+@router.get("/experiments/{experiment_id}/runs", response_model=wire.Page[wire.RunItem], responses=_refuses(400, 404))
+def list_runs(experiment_id: Id, db: Db, query: RunQuery) -> Response:
     """Lists the experiment's runs, the newest first or as `sort` says."""
     with db.read() as session:
-        return wire.Page[wire.RunItem].model_validate(runs.list_runs(session, experiment_id, **query.model_dump()))
+        page = runs.list_runs(session, experiment_id, **query.model_dump())
+        return _written(wire.Page[wire.RunItem].model_validate(page))
 
 
 @router.post(
@@ -138,23 +140,17 @@ def export(experiment_id: Id, db: Db, format: Literal["jsonl", "csv"] = "jsonl")
 
 
 def _export(db: Database, experiment_id: int, read: Callable[[Session, int], Iterator[str]]) -> Iterator[str]:
-    """What `read` gives, in blocks that are worth a packet, and all of one moment."""
+    """What `read` gives, in blocks, and all of one moment."""
     with db.read() as session:
-        lines, size = [], 0
-        for line in read(session, experiment_id):
-            lines.append(line)
-            size += len(line)
-            if size > BLOCK:
-                yield "".join(lines)
-                lines, size = [], 0
-        yield "".join(lines)
+        yield from archive.in_blocks(read(session, experiment_id))
 
 
-@router.get("/runs", responses=_refuses(400))
-def list_all_runs(db: Db, query: RunQuery) -> wire.Page[wire.RunItem]:
+@router.get("/runs", response_model=wire.Page[wire.RunItem], responses=_refuses(400))
+def list_all_runs(db: Db, query: RunQuery) -> Response:
     """Lists runs of all experiments, the newest first or as `sort` says; for instance those of one `job`."""
     with db.read() as session:
-        return wire.Page[wire.RunItem].model_validate(runs.list_runs(session, None, **query.model_dump()))
+        page = runs.list_runs(session, None, **query.model_dump())
+        return _written(wire.Page[wire.RunItem].model_validate(page))
 
 
 @router.get("/runs/{run_id}", responses=_refuses(404))
@@ -219,16 +215,14 @@ def get_curve(
     return _written(answer, ETag=tag)
 
 
-@router.get("/compare", response_model=wire.Comparison, responses=_refuses(400, 404))
+@router.get("/compare", response_model=wire.Comparison, responses=_refuses(404))
 def compare(
-    run: Annotated[list[Annotated[int, Query(ge=1, le=MAX_INTEGER)]], Query(min_length=1)],
+    run: Annotated[list[Annotated[int, Query(ge=1, le=MAX_INTEGER)]], Query(min_length=1, max_length=MAX_COMPARED)],
     key: wire.Key,
     db: Db,
     max_points: MaxPoints = POINTS,
 ) -> Response:
     """The same key of several runs, of one experiment or of many."""
-    if len(run) > MAX_COMPARED:
-        raise TooManyRuns(f"a comparison has at most {MAX_COMPARED} runs, this one has {len(run)}")
     with db.read() as session:
         compared = curves.compare(session, run, key, at_most=max_points)
     return _written(wire.Comparison.model_validate({"key": key, "runs": compared}))

@@ -1,11 +1,12 @@
 """The application: routes, refusals and pages put together. `create_app` is all that others need.
 
-request -> size limit -> host check -> route (api) -> transaction (db) -> statements (store)
+request -> limits of its body -> host check -> route (api) -> transaction (db) -> statements (store)
                                          any refusal on the way -> problem+json (here)
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from http import HTTPStatus
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException as StarletteHTTPException
@@ -22,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tracker import __version__
 from tracker.values import MAX_BODY
 
-from .api import router
+from .api import REFUSED, router
 from .config import Settings
 from .db import Database
 from .ingest import Ingest
@@ -30,6 +32,7 @@ from .observe import Figures, Observed, request_id
 from .problem import Problem, Refusal, in_sentences
 
 WEB = Path(__file__).parent.parent / "web"
+BODY_SECONDS = 30.0  # for the whole body of a request: MAX_BODY at 70 kB/s; a slower client holds on to us for nothing
 log = logging.getLogger("tracker.server")
 
 
@@ -38,17 +41,16 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
 
     async def known_host(request: Request) -> None:
         """Refuses a page that reaches us under a name of its own making (DNS rebinding) and could then read all."""
-        if (request.url.hostname or "").lower() not in settings.hosts:
-            raise HTTPException(
-                HTTPStatus.MISDIRECTED_REQUEST,
-                f"this server is not {request.url.hostname!r}; if it should be, start it with "
-                "TRACKER_HOSTS set to that name",
-            )
+        host = request.url.hostname or ""
+        if host.lower() not in settings.hosts:
+            detail = f"this server is not {host!r}; if it should be, start it with TRACKER_HOSTS set to that name"
+            raise HTTPException(HTTPStatus.MISDIRECTED_REQUEST, detail)
 
     app = FastAPI(
         title="tracker",
         version=__version__,
         dependencies=[Depends(known_host)],
+        responses={HTTPStatus.MISDIRECTED_REQUEST: REFUSED},
         docs_url=None,  # both of FastAPI's pages load their scripts from somebody else's server
         redoc_url=None,
         exception_handlers={
@@ -62,7 +64,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     app.state.database = database
     app.state.ingest = Ingest(database)
     app.state.figures = Figures()
-    app.add_middleware(_BodyLimit)
+    app.add_middleware(_BodyLimits)
     app.add_middleware(Observed, figures=app.state.figures)
     app.include_router(router)
     app.mount("/ui", _Pages(directory=WEB, html=True))
@@ -75,24 +77,32 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     return app
 
 
-class _BodyLimit:
-    """Refuses a body over MAX_BODY bytes. What is too much is read and dropped, up to a point: most clients look at
-    the answer only after they have sent everything. (FastAPI's own `max_body_size` answers in plain text.)"""
+class _BodyLimits:
+    """Refuses a body over MAX_BODY bytes, and one that takes too long. What is too much is read and dropped, up to a
+    point: most clients look at the answer only after they have sent everything. (FastAPI's own `max_body_size` answers
+    in plain text.)"""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        deadline = asyncio.get_running_loop().time() + BODY_SECONDS
+        ended = scope["type"] != "http"  # whoever listens after the end waits for the client to leave
         size = 0
 
         async def limited() -> Message:
-            nonlocal size
+            nonlocal ended, size
             while True:
-                message = await receive()
+                try:
+                    async with asyncio.timeout_at(None if ended else deadline):
+                        message = await receive()
+                except TimeoutError:
+                    raise HTTPException(408, headers={"Connection": "close"}) from None
+                ended = not message.get("more_body")
                 size += len(message.get("body", b""))
                 if size <= MAX_BODY:
                     return message
-                if not message.get("more_body") or size > 8 * MAX_BODY:
+                if ended or size > 8 * MAX_BODY:
                     raise HTTPException(413)
 
         await self._app(scope, limited, send)
@@ -145,21 +155,22 @@ async def _http_error(request: Request, error: Any) -> JSONResponse:
     known = {
         404: ("not-found", f"there is nothing at {request.url.path}"),
         405: ("method-not-allowed", f"{request.method} is not possible here"),
+        408: ("too-slow", f"a request has {BODY_SECONDS:g} seconds to send its body: send it in parts"),
         413: ("too-large", f"a request has at most {MAX_BODY} bytes: send it in parts"),
         421: ("unknown-host", error.detail),
     }
     kind, detail = known.get(error.status_code, ("refused", error.detail))
-    return _problem(error.status_code, kind, detail, headers=error.headers)
+    headers = error.headers
+    if error.status_code == 405:  # Starlette's `Allow` has the methods of one route; a path may have several routes
+        here = (r for r in router.routes if isinstance(r, APIRoute) and r.path_regex.match(request.url.path))
+        headers = {"Allow": ", ".join(sorted({m for route in here for m in route.methods or ()})) or headers["Allow"]}
+    return _problem(error.status_code, kind, detail, headers=headers)
 
 
 async def _database_error(_: Request, error: Any) -> JSONResponse:
     log.error("the database did not answer: %s", error.orig)
-    return _problem(
-        503,
-        "database",
-        f"the database did not answer ({error.orig}); try again",
-        headers={"Retry-After": "1"},
-    )
+    detail = f"the database did not answer ({error.orig}); try again"
+    return _problem(503, "database", detail, headers={"Retry-After": "1"})
 
 
 async def _fault(_: Request, error: Any) -> JSONResponse:

@@ -4,7 +4,6 @@ Each is an RFC 9457 `application/problem+json`, whose `detail` is a sentence tha
 
     Refusal
     ├── BadCursor           400   a page that we did not hand out, or that belongs to another question
-    ├── TooManyRuns         400   more than one picture can show
     ├── NotFound            404
     ├── NameTaken           409
     ├── IllegalTransition   409   such as finished -> failed
@@ -30,12 +29,6 @@ class BadCursor(Refusal):
     """The cursor is none of ours."""
 
     status, kind = 400, "bad-cursor"
-
-
-class TooManyRuns(Refusal):
-    """More runs than a comparison may have."""
-
-    status, kind = 400, "too-many-runs"
 
 
 class NotFound(Refusal):
@@ -83,10 +76,6 @@ def in_sentences(errors: Sequence[Any], at_most: int = 10) -> list[dict[str, str
             says = "there is no such field"
         elif kind == "model_attributes_type" and len(place) == 1:
             says = "send a JSON object, with the header Content-Type: application/json"
-        elif kind in ("float_type", "literal_error") and not {"value", "values"}.isdisjoint(place):
-            says = 'send a number, or one of the strings "NaN", "Infinity" and "-Infinity"'
-        elif kind == "finite_number":
-            says = 'JSON has no such number; send "NaN", "Infinity" or "-Infinity" as a string'
         said.setdefault(_path(place), says)
         if len(said) == at_most:
             break
@@ -94,11 +83,6 @@ def in_sentences(errors: Sequence[Any], at_most: int = 10) -> list[dict[str, str
 
 
 def _path(place: Sequence[str | int]) -> str:
-    """("body", "points", 3, "value", "float") -> points[3].value; the last is the branch of a union, not a place."""
-    path = ""
-    for part in place[1:]:
-        if isinstance(part, int):
-            path += f"[{part}]"
-        elif part != "float" and not part.startswith("literal["):
-            path += f".{part}" if path else part
-    return path or str(place[0])
+    """("body", "points", 3, "value") -> points[3].value"""
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place[1:])
+    return path.removeprefix(".") or str(place[0])

@@ -6,38 +6,67 @@ new fields. NaN and infinities are the strings "NaN", "Infinity" and "-Infinity"
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+from functools import lru_cache
+from typing import Annotated, Any, Generic, Literal, NotRequired, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictFloat, StrictInt, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetPydanticSchema,
+    SkipValidation,
+    TypeAdapter,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import core_schema as core
+from typing_extensions import TypedDict  # pydantic takes the one of `typing` from Python 3.12 on
 
 from tracker import values
 from tracker.values import Status
 
 
-def _storable(text: str) -> str:
-    if "\x00" in text:
-        raise ValueError("a text holds no NUL")
-    return text
+def _one_of(says: str, *kinds: core.CoreSchema) -> GetPydanticSchema:
+    """The first of these that fits; else this one sentence, where pydantic's own union has one for each. All of it runs
+    inside pydantic: a validator in Python, called for every number, would be most of the cost of a batch."""
+    union = core.union_schema(list(kinds), mode="left_to_right")
+    told = core.custom_error_schema(union, custom_error_type="told", custom_error_message=says)
+    return GetPydanticSchema(lambda *_: told)
 
 
-Name = Annotated[str, AfterValidator(values.check_name)]
-Key = Annotated[str, AfterValidator(values.check_key)]
-ExternalId = Annotated[str, AfterValidator(values.check_external_id)]
-Description = Annotated[str, Field(max_length=values.MAX_TEXT), AfterValidator(_storable)]
-Settings = Annotated[dict[str, Any], AfterValidator(values.check_settings)]
-Step = Annotated[StrictInt, Field(ge=0, le=values.MAX_INTEGER)]
-Time = Annotated[StrictInt, Field(ge=0, le=values.MAX_INTEGER)]
+# What `values.check_name` accepts, in the words of JSON Schema: letters, marks, numbers, punctuation and symbols, and
+# spaces between them.
+_WORD = r"[\p{L}\p{M}\p{N}\p{P}\p{S}]+"
+_PRINTABLE = {"type": "string", "minLength": 1, "pattern": f"^{_WORD}( +{_WORD})*$"}
+_EXTERNAL_ID = WithJsonSchema({"type": "string", "pattern": f"^{values.EXTERNAL_ID}$"})
+_TEXT = core.str_schema(max_length=values.MAX_TEXT, pattern=r"^[^\x00]*$")
+_INTEGER = core.int_schema(ge=0, le=values.MAX_INTEGER)
+_NUMBER = core.float_schema(strict=True, allow_inf_nan=False)
+_NON_FINITE = core.literal_schema(["NaN", "Infinity", "-Infinity"])
+_WHOLE = _INTEGER | {"strict": True}, core.chain_schema([_NUMBER, _INTEGER])  # for JSON Schema, 7.0 is an integer
+_RANGE = WithJsonSchema({"type": "integer", "minimum": 0, "maximum": values.MAX_INTEGER})
+_VALUES = 'send a number, or one of the strings "NaN", "Infinity" and "-Infinity"'
+
+Name = Annotated[str, AfterValidator(values.check_name), WithJsonSchema(_PRINTABLE | {"maxLength": values.MAX_NAME})]
+_known_key = lru_cache(10_000)(values.check_key)  # a training sends the same few, with every step
+Key = Annotated[str, AfterValidator(_known_key), WithJsonSchema(_PRINTABLE | {"maxLength": values.MAX_KEY})]
+ExternalId = Annotated[str, AfterValidator(values.check_external_id), _EXTERNAL_ID]
+Description = Annotated[str, _one_of(f"send up to {values.MAX_TEXT} characters of Unicode, and no NUL", _TEXT)]
+Settings = Annotated[dict[str, Any], AfterValidator(values.check_settings), Field(description="up to 64 KiB, no NUL")]
+Step = Annotated[int, _one_of(f"send a whole number from 0 to {values.MAX_INTEGER}", *_WHOLE), _RANGE]
+Time = Step
 WHEN = "ms, UTC, when it happened; without it, the server's clock"
-NonFinite = Literal["NaN", "Infinity", "-Infinity"]
-Value = Annotated[StrictFloat, Field(allow_inf_nan=False)] | NonFinite
+Value = Annotated[float | str, _one_of(_VALUES, _NUMBER, _NON_FINITE)]
+Number = Annotated[float, WithJsonSchema(TypeAdapter(Value).json_schema())]  # in answers; written as a value is read
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class _Request(BaseModel, extra="forbid"):
+    """An unknown field is refused."""
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(from_attributes=True, ser_json_inf_nan="strings")
+class _Answer(BaseModel, from_attributes=True, ser_json_inf_nan="strings"):
+    """Made of a row or of a dictionary."""
 
 
 class ExperimentCreate(_Request):
@@ -74,13 +103,15 @@ class RunPatch(_Request):
     )
 
 
-class PointIn(_Request):
+class PointIn(TypedDict):
     """One point. A `value` of null is refused: log "NaN", or nothing."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]  # where pydantic looks for it
 
     key: Key
     value: Value
     step: Step
-    at: Time | None = Field(default=None, description=WHEN)
+    at: NotRequired[Annotated[Time | None, Field(description=WHEN)]]
 
 
 class Series(_Request):
@@ -101,11 +132,13 @@ class Batch(_Request):
     """Points, all of which are stored, or none: one by one, or in columns, which are about half as long."""
 
     points: list[PointIn] = []
-    series: dict[Key, Series] = {}
+    series: dict[Key, Series] = Field(default={}, json_schema_extra={"additionalProperties": False})
 
     def rows(self, now: int) -> list[tuple[str, int, float, int]]:
         """Key, step, value and time of each point; `now` (ms) for those without a time."""
-        rows = [(p.key, p.step, float(p.value), now if p.at is None else p.at) for p in self.points]
+        rows = [
+            (p["key"], p["step"], float(p["value"]), now if (at := p.get("at")) is None else at) for p in self.points
+        ]
         for key, s in self.series.items():
             times = s.at if s.at is not None else [now] * len(s.steps)
             rows += zip([key] * len(times), s.steps, map(float, s.values), times, strict=True)
@@ -148,15 +181,17 @@ class ExperimentItem(ExperimentOut):
     run_count: int
 
 
-class Latest(_Answer):
+class Latest(TypedDict):
     """The newest point of one curve; and of an ended run, how many points it has and its lowest and highest value."""
 
+    __pydantic_config__ = ConfigDict(ser_json_inf_nan="strings")  # type: ignore[misc]  # where pydantic looks for it
+
     step: int
-    value: float
+    value: Number
     at: int
     count: int | None
-    min: float | None
-    max: float | None
+    min: Number | None
+    max: Number | None
 
 
 class RunOut(_Answer):
@@ -182,7 +217,7 @@ class RunOut(_Answer):
 class RunItem(RunOut):
     """A run in a list, with the newest point of each of its curves."""
 
-    latest: dict[str, Latest]
+    latest: SkipValidation[dict[str, Latest]]  # thousands of them, from our own columns
 
 
 Item = TypeVar("Item")
@@ -217,7 +252,7 @@ class Curve(_Curve):
 
     sampled: Literal[False]
     steps: list[int]
-    values: list[float]
+    values: list[Number]
     at: list[int]
 
 
@@ -230,8 +265,8 @@ class SampledCurve(_Curve):
     last: list[int]
     count: list[int]
     nans: list[int]
-    min: list[float | None]
-    max: list[float | None]
+    min: list[Number | None]
+    max: list[Number | None]
 
 
 AnyCurve = Annotated[Curve | SampledCurve, Field(discriminator="sampled")]

@@ -263,7 +263,7 @@ class TestAddPoints:
             content='{"points": [{"key": "loss", "value": NaN, "step": 1}]}',
             headers={"Content-Type": "application/json"},
         )
-        refused(answer, 422, 'send "NaN", "Infinity" or "-Infinity" as a string')
+        refused(answer, 422, 'one of the strings "NaN", "Infinity" and "-Infinity"')
 
     def test_they_are_read_back_point_for_point(self, http: httpx.Client, run: dict[str, Any]) -> None:
         values = [0.1, "NaN", "Infinity", "-Infinity", -0.0, 1e308, 5e-324, 3]
@@ -306,11 +306,11 @@ class TestGetCurve:
     def test_one_that_was_never_logged_is_404(self, http: httpx.Client, run: dict[str, Any]) -> None:
         refused(http.get(f"/runs/{run['id']}/metrics/loss"), 404, f"run {run['id']} has logged no 'loss'")
 
-    @pytest.mark.parametrize("key", ["a/b/c", "50 %", "größe?", "a#b", "a..b"])
+    @pytest.mark.parametrize("key", ["a/b/c", "/a//b/", "50 %", "%2F", "größe?", "a#b", "a+b", "a..b", "損失 / step"])
     def test_any_key_can_be_asked_for(self, http: httpx.Client, run: dict[str, Any], key: str) -> None:
         http.post(f"/runs/{run['id']}/metrics", json={"points": [{"key": key, "value": 1, "step": 0}]})
-        path = f"/runs/{run['id']}/metrics/{quote(key)}"
-        assert http.get(path).json()["key"] == key
+        curve = http.get(f"/runs/{run['id']}/metrics/{quote(key)}").json()
+        assert (curve["key"], curve["values"]) == (key, [1])
 
     def test_a_bad_window_is_422(self, http: httpx.Client, run: dict[str, Any]) -> None:
         for query in ("from=-1", "to=x", "max_points=0", "max_points=100001"):
@@ -346,7 +346,7 @@ class TestColumns:
             ({"steps": [1, 2], "values": [1]}, "series.loss: steps, values and at are columns of one table"),
             ({"steps": [1], "values": [1], "at": []}, "series.loss: steps, values and at are columns of one table"),
             ({"steps": [1], "values": [None]}, "series.loss.values[0]: send a number"),
-            ({"steps": [-1], "values": [1]}, "series.loss.steps[0]: Input should be greater"),
+            ({"steps": [-1], "values": [1]}, "series.loss.steps[0]: send a whole number"),
         ],
     )
     def test_a_bad_column_is_422(self, http: httpx.Client, run: dict[str, Any], series: Any, says: str) -> None:
@@ -419,7 +419,9 @@ class TestSortAndFilter:
 class TestCompare:
     def test_too_many_or_unknown_runs_are_refused(self, http: httpx.Client) -> None:
         refused(http.get("/compare", params={"key": "loss"}), 422, "run: Field required")
-        refused(http.get("/compare", params={"run": [1] * 21, "key": "loss"}), 400, "at most 20 runs, this one has 21")
+        refused(
+            http.get("/compare", params={"run": [1] * 21, "key": "loss"}), 422, "run: List should have at most 20 items"
+        )
         refused(http.get("/compare", params={"run": [123456], "key": "loss"}), 404, "there is no run 123456")
 
     def test_each_run_has_its_curve_or_none(self, http: httpx.Client, run: dict[str, Any]) -> None:
@@ -503,29 +505,6 @@ class TestWhen:
         ended = http.patch(f"/runs/{run['id']}", json={"status": "failed", "at": 9}).json()
         assert (made["created_at"], ended["created_at"], ended["started_at"], ended["finished_at"]) == (5, 7, 7, 9)
         assert ended["heartbeat_at"] > 1_700_000_000_000
-
-
-def test_single_points_of_many_clients_all_arrive_once(http: httpx.Client, run: dict[str, Any]) -> None:
-    """Sixteen clients at once, each its own curve, a point per request; the fast form of the load in benchmarks/."""
-    failed: list[str] = []
-
-    def client(number: int) -> None:
-        with httpx.Client(base_url=http.base_url) as mine:
-            for step in range(25):
-                point = {"key": f"k{number}", "value": step, "step": step}
-                answer = mine.post(f"/runs/{run['id']}/metrics", json={"points": [point]})
-                if answer.status_code != 201:
-                    failed.append(answer.text)
-
-    threads = [threading.Thread(target=client, args=(number,)) for number in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failed == []
-    for number in range(16):
-        curve = http.get(f"/runs/{run['id']}/metrics/k{number}").json()
-        assert (curve["steps"], curve["values"]) == (list(range(25)), list(range(25)))
 
 
 def test_it_is_alive_and_ready(http: httpx.Client) -> None:

@@ -1,11 +1,18 @@
 """What holds for every route: refusals, hosts, pages, and the OpenAPI document."""
 
+import json
+import socket
 import sqlite3
-from contextlib import closing
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from typing import Any
 
 import httpx
 import pytest
+
+from tracker.server import app
 
 
 def problem(answer: httpx.Response) -> dict[str, Any]:
@@ -23,6 +30,62 @@ def test_a_method_that_is_not_there_is_a_problem(http: httpx.Client) -> None:
     answer = http.delete("/experiments")
     assert problem(answer)["detail"] == "DELETE is not possible here"
     assert answer.status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/experiments", "GET, POST"),
+        ("/experiments/1", "DELETE, GET"),
+        ("/runs/1", "DELETE, GET, PATCH"),
+        ("/runs/1/metrics", "POST"),
+        ("/runs/1/metrics/a/b", "GET"),
+        ("/", "GET"),
+        ("/ui/", "GET, HEAD"),
+    ],
+)
+def test_a_refused_method_is_told_which_ones_there_are(http: httpx.Client, path: str, allowed: str) -> None:
+    answer = http.put(path)
+    assert problem(answer)["status"] == 405
+    assert answer.headers["allow"] == allowed
+
+
+def trickle(connection: socket.socket) -> None:
+    """A body of which there is always more, but not for longer than a test may take."""
+    with suppress(OSError):  # the server does not want the rest
+        for _ in range(1000):
+            connection.sendall(b" ")
+            time.sleep(0.01)
+
+
+def test_a_body_that_comes_too_slowly_is_refused_and_the_connection_closed(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "BODY_SECONDS", 0.3)
+    head = "POST /experiments HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n"
+    answer = b""
+    with socket.create_connection(("127.0.0.1", httpx.URL(server.url).port or 0), timeout=20) as connection:
+        connection.sendall(head.encode())
+        sender = threading.Thread(target=trickle, args=(connection,))
+        sender.start()
+        with suppress(ConnectionResetError):
+            while part := connection.recv(65_536):
+                answer += part
+        sender.join()
+    start, _, body = answer.partition(b"\r\n\r\n")
+    assert start.startswith(b"HTTP/1.1 408")
+    assert b"content-type: application/problem+json" in start.lower()
+    assert json.loads(body)["detail"] == "a request has 0.3 seconds to send its body: send it in parts"
+
+
+def test_a_body_in_pieces_is_one_body(http: httpx.Client) -> None:
+    def pieces() -> Iterator[bytes]:
+        for piece in (b'{"name": ', b"", b'"in pieces"', b"}"):
+            yield piece
+            time.sleep(0.01)
+
+    answer = http.post("/experiments", content=pieces(), headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["name"]) == (201, "in pieces")
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "evil.example:8000"])

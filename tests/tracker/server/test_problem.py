@@ -19,8 +19,8 @@ def test_every_refusal_has_a_kind_of_its_own_form() -> None:
 
 def test_a_place_is_named_as_one_would_write_it() -> None:
     errors = [
-        {"type": "missing", "loc": ("body", "points", 3, "value", "float"), "msg": "Field required"},
-        {"type": "missing", "loc": ("body", "points", 3, "value", "literal['NaN']"), "msg": "twice for one place"},
+        {"type": "missing", "loc": ("body", "points", 3, "value"), "msg": "Field required"},
+        {"type": "missing", "loc": ("body", "points", 3, "value"), "msg": "twice for one place"},
         {"type": "missing", "loc": ("query", "run"), "msg": "Field required"},
         {"type": "missing", "loc": ("body",), "msg": "Field required"},
     ]

@@ -43,6 +43,6 @@ def from_cursor(cursor: str, order: str) -> list[Any]:
         found, *place = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         if found == order and type(place[-1]) is int and 0 < place[-1] < 2**63:
             return place
-    except (ValueError, TypeError, LookupError):
+    except (ValueError, TypeError, LookupError, RecursionError):
         pass
     raise BadCursor("this cursor is not one that we handed out for this list; begin again without one")

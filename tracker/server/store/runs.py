@@ -213,7 +213,7 @@ def _after(cursor: str, sort: str | None, part: ColumnElement[int], value: Any) 
     try:
         its_part, its_value, _ = place
         its_part, its_value = (NUMBER, NAN, MISSING).index(its_part), decode(its_value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise BadCursor("this cursor is not one that we handed out for this list; begin again without one") from None
     same = Run.id < its_id
     if its_part == NUMBER:

@@ -1,4 +1,5 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 import pytest
 from sqlalchemy.orm import Session
@@ -12,6 +13,15 @@ from tracker.server.store import experiments, runs
 def session(database: Database) -> Iterator[Session]:
     with database.write() as session:
         yield session
+
+
+Fresh = Callable[[], AbstractContextManager[Session]]
+
+
+@pytest.fixture
+def fresh(database: Database) -> Fresh:
+    """Transactions that are never committed: each example of a property has the empty tables for itself."""
+    return lambda: Session(database.engine)
 
 
 @pytest.fixture

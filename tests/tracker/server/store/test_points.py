@@ -1,16 +1,17 @@
 """Points against what the store promises, and against a dictionary that does the same in Python."""
 
 import math
-import random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from tracker.server import problem
 from tracker.server.schema import Metric, Run
-from tracker.server.store import curves, points, runs
+from tracker.server.store import curves, experiments, points, runs
 from tracker.values import MAX_POINTS, Status, rank
 from workbook.source import source_with
 
@@ -176,41 +177,50 @@ def test_rewinding_an_unknown_run_is_refused(session: Session) -> None:
         points.rewind(session, 8, step=0, until=0)
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_any_batches_and_rewinds_in_any_order_end_in_the_same_curves(session: Session, run: Run, seed: int) -> None:
-    """The oracle is a dictionary of all that is not behind a fence; the copy of the newest point is compared with the
-    query of exercise d1.b3.e3, whose solution says that it is."""
-    rng = random.Random(seed)
-    values = [0.0, 1.0, -1.0, NAN, INF, -INF]
-    given = [
-        (rng.choice("ab"), rng.randrange(6), rng.choice(values), rng.randrange(8)) for _ in range(rng.randrange(1, 60))
-    ]
-    rewinds = [(rng.randrange(6), rng.randrange(8)) for _ in range(rng.randrange(3))]
-    oracle: dict[tuple[str, int], tuple[float, int]] = {}
-    for key, step, value, at in given:
-        behind = any(step > fence and at <= until for fence, until in rewinds)
-        if not behind and ((key, step) not in oracle or rank(value, at) > rank(*oracle[key, step])):
-            oracle[key, step] = value, at
-    rng.shuffle(given)
-    while given or rewinds:
-        if rewinds and (not given or rng.random() < 0.3):
-            step, until = rewinds.pop()
-            points.rewind(session, run.id, step=step, until=until)
-        else:
-            size = rng.randrange(1, 20)
-            points.add_points(session, run.id, given[:size], at=0)
-            given = given[size:]
+POINT = st.tuples(
+    st.sampled_from("ab"), st.integers(0, 5), st.sampled_from([0.0, 1.0, -1.0, NAN, INF, -INF]), st.integers(0, 7)
+)
+REWIND = st.fixed_dictionaries({"step": st.integers(0, 5), "until": st.integers(0, 7)})
+
+
+def curves_of(given_points: list[points.Row], rewinds: list[dict[str, int]]) -> dict[str, dict[int, tuple[Any, int]]]:
+    """The oracle: by key and step, the highest rank of all that is not behind a fence."""
+    best: dict[str, dict[int, tuple[Any, int]]] = {}
+    for key, step, value, at in sorted(given_points, key=lambda point: rank(point[2], point[3])):
+        if not any(step > fence["step"] and at <= fence["until"] for fence in rewinds):
+            best.setdefault(key, {})[step] = shown(value), at
+    return best
+
+
+@pytest.fixture(scope="module")
+def latest_sql() -> Any:
+    """The query of exercise d1.b3.e3, which says that the copy of the newest point is what it finds."""
     source = source_with("d1.b3.e3")
     assert source is not None
     solution: dict[str, Any] = {}
     exec(source.exercises["d1.b3.e3"].solution, solution)
-    newest = latest(session, run)
-    assert newest.keys() == {key for key, _ in oracle}
-    for key in newest:
-        expected = {step: (shown(v), at) for (k, step), (v, at) in sorted(oracle.items()) if k == key}
-        assert stored(session, run, key) == expected
-        last = max(expected)
-        assert newest[key] == (last, *expected[last])
-        asked = session.execute(text(solution["LATEST_SQL"]), {"experiment_id": run.experiment_id, "key": key})
-        ((run_id, _, step, value),) = asked.all()
-        assert (run_id, step, "NaN" if value is None else value) == (run.id, last, expected[last][0])
+    return text(solution["LATEST_SQL"])
+
+
+@given(news=st.lists(st.lists(POINT, max_size=20) | REWIND, max_size=8))
+def test_any_batches_and_rewinds_in_any_order_end_in_the_same_curves(
+    fresh: Any, latest_sql: Any, news: list[Any]
+) -> None:
+    """Everything is sent twice, the second time backwards, as retries and late batches are."""
+    with fresh() as session:
+        run, _ = runs.create_run(session, experiments.create_experiment(session, "e", "", at=0).id, at=0)
+        for new in [*news, *reversed(news)]:
+            if isinstance(new, dict):
+                points.rewind(session, run.id, **new)
+            else:
+                points.add_points(session, run.id, new, at=0)
+        sent = [point for new in news if isinstance(new, list) for point in new]
+        expected = curves_of(sent, [new for new in news if isinstance(new, dict)])
+        newest = latest(session, run)
+        assert newest == {key: (max(curve), *curve[max(curve)]) for key, curve in expected.items()}
+        for key, curve in expected.items():
+            assert stored(session, run, key) == curve
+            ((run_id, _, step, value),) = session.execute(
+                latest_sql, {"experiment_id": run.experiment_id, "key": key}
+            ).all()
+            assert (run_id, step, "NaN" if value is None else value) == (run.id, *newest[key][:2])

@@ -255,7 +255,7 @@ def test_a_cursor_of_one_order_is_none_of_another(session: Session, experiment: 
             runs.list_runs(session, experiment.id, sort=sort, cursor=cursor)
 
 
-@pytest.mark.parametrize("place", [(3, 0.5, 1), (0, "x", 1), (0, [], 1), (0, 1), (None, 1, 1)])
+@pytest.mark.parametrize("place", [(3, 0.5, 1), (0, 10**400, 1), (0, "x", 1), (0, [], 1), (0, 1), (None, 1, 1)])
 def test_a_forged_sorted_cursor_is_refused(session: Session, experiment: Experiment, place: Any) -> None:
     with pytest.raises(problem.BadCursor):
         runs.list_runs(session, experiment.id, sort="loss", cursor=pages.to_cursor("metric loss", *place))
