@@ -40,7 +40,8 @@ def serve(folder: Path, host: str, port: int | None, *, quiet: bool = False) -> 
         app = create_app(settings, database)
         _log(logging.WARNING if quiet else logging.INFO)
         gc.collect()
-        gc.freeze()  # what is there now stays: the collector need not walk through it with every thousand points
+        gc.freeze()  # what is there now stays, and need not be looked at ever again
+        gc.set_threshold(50_000)  # a batch makes thousands of tuples, and none of them is in a circle
 
         class Server(uvicorn.Server):
             async def startup(self, sockets: list[socket.socket] | None = None) -> None:
