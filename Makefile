@@ -37,11 +37,14 @@ $(READY): requirements.lock pyproject.toml
 study: setup
 	@$(BIN)/workbook study
 
+# A file's tests stay together: the cells of a notebook need each other.
+SIDE_BY_SIDE := --numprocesses=auto --dist=loadfile
+
 test: setup browser lint
-	$(BIN)/pytest --durations=10
+	$(BIN)/pytest $(SIDE_BY_SIDE) --durations=10
 
 test-fast: setup
-	$(BIN)/pytest -m 'not browser and not slow'
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m 'not browser and not slow'
 
 test-slow: setup browser
 	$(BIN)/pytest -m 'slow or hypothesis' --hypothesis-profile=slow

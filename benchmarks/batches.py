@@ -1,8 +1,8 @@
 """Points by the thousand: POST /runs/{id}/metrics from one client, point by point (`points`) or in columns (`series`).
 
 A batch is 1,000 points: 100 steps of 10 curves, as a training sends that logs 10 metrics. Raw is one transaction per
-batch. Columns have the targets: they are what our own client sends. The share counts seconds of the processor, of the server's process or of ours: on a busy machine the wall clock
-measures the neighbours.
+batch. The targets are for columns: that is what our own client sends. The share counts seconds of the processor, of the
+server's process or of ours: on a busy machine the wall clock measures the neighbours.
 """
 
 from __future__ import annotations

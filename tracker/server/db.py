@@ -19,6 +19,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from pydantic_core import from_json
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.orm import Session
 
@@ -31,7 +32,9 @@ class Database:
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self.engine = create_engine(f"sqlite:///{file}", pool_size=CONNECTIONS, max_overflow=1)
+        self.engine = create_engine(
+            f"sqlite:///{file}", pool_size=CONNECTIONS, max_overflow=1, json_deserializer=from_json
+        )
         self.writing = threading.Lock()  # held by the one who writes
         event.listen(self.engine, "connect", _settle)
         event.listen(self.engine, "begin", _begin)
@@ -40,7 +43,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """One consistent view; never waits for a writer."""
-        with Session(self.engine) as session, session.begin():
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager

@@ -163,15 +163,13 @@ def list_runs(
     sorted_by = aliased(Metric)
     part = case((sorted_by.last_step.is_(None), MISSING), (sorted_by.last_value.is_(None), NAN), else_=NUMBER)
     value = sorted_by.last_value
-    query = select(Run, part, value).limit(limit + 1)
+    query = select(Run, *([] if sort is None else [part, value])).limit(limit + 1)
     if experiment_id is not None:
         query = query.where(Run.experiment_id == experiment_id)
-    query = query.outerjoin(
-        sorted_by, and_(sorted_by.run_id == Run.id, sorted_by.key == (sort or "").removeprefix("-"))
-    )
     if sort is None:
         query = query.order_by(Run.id.desc())
     else:
+        query = query.outerjoin(sorted_by, and_(sorted_by.run_id == Run.id, sorted_by.key == sort.removeprefix("-")))
         query = query.order_by(part, value.desc() if sort.startswith("-") else value.asc(), Run.id.desc())
     if status:
         query = query.where(Run.status.in_(status))
@@ -194,9 +192,9 @@ def list_runs(
 
 def _next(row: Any, sort: str | None) -> str:
     """The cursor of the page after this row."""
-    run, part, value = row
     if sort is None:
-        return to_cursor(_order(sort), run.id)
+        return to_cursor(_order(sort), row[0].id)
+    run, part, value = row
     return to_cursor(_order(sort), part, encode(value) if part == NUMBER else 0, run.id)
 
 
