@@ -178,7 +178,7 @@ def test_the_core_is_read_in_one_sitting() -> None:
     core = ["values", *(f"client/{m}" for m in ("run", "spool", "http"))]
     core += [f"server/{m}" for m in ("app", "api", "wire", "db", "schema")]
     core += [f"server/store/{m}" for m in ("pages", "experiments", "runs", "points", "curves")]
-    assert sum(code_lines((ROOT / f"tracker/{m}.py").read_text()) for m in core) <= 1565
+    assert sum(code_lines((ROOT / f"tracker/{m}.py").read_text()) for m in core) <= 1600
 
 
 def code_lines(text: str) -> int:
