@@ -27,6 +27,8 @@ from enum import StrEnum
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from .tries import keep_from_notebook
+
 VERDICT = "application/vnd.workbook.verdict+json"  # the output by which a verdict leaves the kernel
 SECONDS = 20.0  # that a check may take; an endless loop should end before the reader doubts the computer
 
@@ -110,6 +112,8 @@ class check:
             from IPython.display import display
 
             display(verdict)  # type: ignore[no-untyped-call]  # IPython's is not typed
+            if verdict.state is not State.NOT_ATTEMPTED:
+                keep_from_notebook(self.exercise, verdict.state, _shell().user_ns.get("In", []))
         elif verdict.state is not State.SOLVED:
             raise CheckFailed(str(verdict)) from error
         return True

@@ -26,6 +26,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     check.add_argument("targets", nargs="*", metavar="ID|NOTEBOOK", help="nothing: every exercise there is")
     check.set_defaults(run=_check)
 
+    reset = commands.add_parser(
+        "reset", help="begin an exercise (d1.b3.e3), a block (d1.b3) or all anew; tries are kept"
+    )
+    reset.add_argument("target", metavar="ID|BLOCK|all")
+    reset.set_defaults(run=_reset)
+
+    update = commands.add_parser("update", help="bring the newest version of the workbook; your work stays in it")
+    update.set_defaults(run=_update)
+
     study = commands.add_parser("study", help="start the tracker and JupyterLab, until Ctrl-C")
     study.add_argument("--no-browser", action="store_true", help="only print the addresses")
     study.set_defaults(run=_study)
@@ -89,6 +98,34 @@ def _targets(named: Sequence[str]) -> Iterator[tuple[Path, set[str] | None]]:
         else:
             known = ", ".join(exercise for source in sources() for exercise in source.exercises)
             raise Mistake(f"there is no exercise and no notebook {name!r}; the exercises are {known}")
+
+
+def _reset(options: argparse.Namespace) -> int:
+    from .update import reset
+
+    target, found = options.target, False
+    for source in sources():
+        mine = {exercise for exercise in source.exercises if exercise == target}
+        if mine or target == "all" or any(exercise.startswith(f"{target}.e") for exercise in source.exercises):
+            file, found = reset(source, mine or None), True
+            print(
+                f"{file.relative_to(ROOT)}: {target if mine else 'all of it'} as it was built. Reload it in JupyterLab"
+            )
+    if not found:
+        raise Mistake(f"there is no exercise and no block {target!r}: write d1.b3.e3, d1.b3 or all")
+    print("Your tries are in .workbook/tries")
+    return 0
+
+
+def _update(options: argparse.Namespace) -> int:
+    from .update import NotUpdated, update
+
+    try:
+        update()
+    except NotUpdated as reason:
+        raise Mistake(str(reason)) from None
+    print("The workbook is up to date. `make study` sets up what is new")
+    return 0
 
 
 def _coloured(text: str, state: State) -> str:

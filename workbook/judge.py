@@ -10,7 +10,6 @@ its source, so a notebook that was renamed, copied or moved is judged like any o
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from typing import Any, Self
 from .check import SECONDS, VERDICT, State, Verdict
 from .kernel import Kernel, Ran
 from .source import ROOT, Exercise, Source, sources
+from .tries import keep
 
 # A notebook as its file has it. Not read with nbformat, which takes over a second to load: these few names of the
 # format are what they were when version 4 of it began.
@@ -169,8 +169,7 @@ class Judge:
                 raise NotJudged(f"the support code of {cell.exercise or self._source.title} failed: {_short(ran)}")
         self._prepared = target
         # What defined these names before, the reference or an answer judged earlier, is not this answer's work.
-        names = _defined(cells[target].source) | _defined(exercise.solution)
-        self._run(f"for _name in {sorted(names)}: globals().pop(_name, None)", CHECK_SECONDS)
+        self._run(f"for _name in {sorted(exercise.names)}: globals().pop(_name, None)", CHECK_SECONDS)
         return next(c.source for c in cells if c.exercise == exercise.id and c.role == "check")
 
     def _run(self, source: str, seconds: float) -> Ran:
@@ -188,19 +187,16 @@ def judge_notebook(path: Path, wanted: set[str] | None = None) -> Iterator[Verdi
     with Judge(source, path.resolve().parent) as judge:
         for exercise in source.exercises.values():
             if wanted is None or exercise.id in wanted:
-                yield judge.judge(exercise, given.get(exercise.id, Answer()))
+                answer = given.get(exercise.id, Answer())
+                verdict = judge.judge(exercise, answer)
+                keep_try(path, answer, verdict)
+                yield verdict
 
 
-def _defined(source: str) -> set[str]:
-    """The names that a cell defines at its top level."""
-    names: set[str] = set()
-    for node in ast.parse(source).body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names.add(node.name)
-        elif isinstance(node, ast.Assign | ast.AnnAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            names |= {target.id for target in targets if isinstance(target, ast.Name)}
-    return names
+def keep_try(path: Path, answer: Answer, verdict: Verdict) -> None:
+    """Keeps what was judged, if the notebook is one of this checkout and there was something to judge."""
+    if path.resolve().is_relative_to(ROOT) and verdict.state is not State.NOT_ATTEMPTED:
+        keep(verdict.exercise, verdict.state, answer.cells)
 
 
 def _of_answer(exercise: str, ran: Ran) -> Verdict | None:

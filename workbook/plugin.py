@@ -21,7 +21,7 @@ import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile
 
 from .check import State, Verdict
-from .judge import Answer, Judge, NotJudged, answers, is_exercise_notebook, load, source_of
+from .judge import Answer, Judge, NotJudged, answers, is_exercise_notebook, keep_try, load, source_of
 from .kernel import ENVIRONMENT
 from .source import Exercise
 
@@ -54,7 +54,9 @@ class ExerciseNotebook(pytest.File):
         """In a kernel that this notebook's exercises share."""
         if self._judge is None:
             self._judge = Judge(self.source, self.path.parent).__enter__()
-        return self._judge.judge(exercise, answer)
+        verdict = self._judge.judge(exercise, answer)
+        keep_try(self.path, answer, verdict)
+        return verdict
 
     def teardown(self) -> None:
         if self._judge is not None:

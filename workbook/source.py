@@ -24,6 +24,7 @@ The role of a code cell is its option `:role:`.
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -74,6 +75,11 @@ class Exercise:
     stub: str = ""
     solution: str = ""
     variants: list[Variant] = field(default_factory=list)
+
+    @property
+    def names(self) -> set[str]:
+        """What an answer defines: by this a cell is known as one."""
+        return defined(self.stub) | defined(self.solution)
 
 
 @dataclass
@@ -199,6 +205,22 @@ def cells(text: str) -> Iterator[tuple[dict[str, str] | None, str]]:
         yield options, fence[2].strip("\n")
         end = fence.end()
     yield from _markdown(text[end:])
+
+
+def defined(source: str) -> set[str]:
+    """The names that a cell defines at its top level; none for a cell that is no Python."""
+    names: set[str] = set()
+    try:
+        body = ast.parse(source).body
+    except (SyntaxError, ValueError):
+        return names
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return names
 
 
 def _markdown(text: str) -> Iterator[tuple[None, str]]:

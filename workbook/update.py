@@ -1,0 +1,160 @@
+"""`workbook update`: a newer workbook with the candidate's work in it. `workbook reset`: an exercise as it was built.
+
+An update goes step by step, and whatever ends it in the middle, the next one goes on from the copies.
+
+    1  each exercise notebook with work in it is copied, as it is and as it was built, to .workbook/update/
+    2  git brings the newer version
+    3  the work is put into the new notebooks, each of which is written at once or not at all
+    4  .workbook/update/ is renamed to .workbook/updated-<time>/: the copies stay
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from .graft import graft, work_in
+from .judge import answers, find, load
+from .source import ROOT, Source
+from .tries import keep
+
+STATE = Path(".workbook")
+COPIES = STATE / "update"
+FOLDERS = ("notebooks", "exercises")
+Say = Callable[[str], object]
+
+
+class NotUpdated(Exception):
+    """It could not be done, or not all of it; the text says why, and what to do."""
+
+
+def update(root: Path = ROOT, say: Say = print) -> None:
+    """Brings the newest version and keeps the work. Raises NotUpdated; the work is in its place even then."""
+    copies, problem = root / COPIES, None
+    if (copies / "complete").exists():
+        say("Going on with an update that was ended in the middle")
+    else:
+        changed = _changed(root)
+        _copy(root, changed)
+        if changed:
+            _git(root, "checkout", "--quiet", "HEAD", "--", *changed)
+        problem = _pull(root)
+    for file in sorted((copies / "mine").rglob("*.ipynb")):
+        name = file.relative_to(copies / "mine")
+        left = _put_back(root, name)
+        say(f"{name}: your work is in it" + (f", but for what has no place in it any more: {left}" if left else ""))
+    copies.replace(root / STATE / f"updated-{_now()}")
+    if problem:
+        raise NotUpdated(problem)
+
+
+def reset(source: Source, wanted: set[str] | None, root: Path = ROOT) -> Path:
+    """Empties the answers to the `wanted` exercises, or (None) makes the whole notebook as it was built; its path.
+
+    The tries stay in .workbook/tries, and of a whole notebook a copy in .workbook. Raises judge.NotJudged.
+    """
+    file = find(source, root)
+    for exercise, answer in answers(load(file)).items():
+        if (wanted is None or exercise in wanted) and answer.cells:
+            keep(exercise, "put away", answer.cells, root)
+    notebook = _read(file)
+    if wanted is None:
+        kept = root / STATE / f"reset-{_now()}" / file.name
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, kept)
+        from .build import exercise_notebook
+
+        notebook = exercise_notebook(source)
+    for cell in notebook.cells:
+        mark = cell.metadata.get("workbook", {})
+        if wanted and mark.get("role") == "answer" and mark.get("exercise") in wanted:
+            cell.source, cell.outputs, cell.execution_count = source.exercises[mark["exercise"]].stub, [], None
+    write_whole(file, nbformat.writes(notebook) + "\n")
+    return file
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Whoever looks, or ends us in the middle, finds the old file or the new one."""
+    unfinished = file.with_name(f".{file.name}.part")
+    with unfinished.open("w") as written:
+        written.write(text)
+        written.flush()
+        os.fsync(written.fileno())
+    unfinished.replace(file)
+
+
+def _copy(root: Path, changed: list[str]) -> None:
+    shutil.rmtree(root / COPIES, ignore_errors=True)  # of one that was ended before anything was touched
+    for name in changed:
+        for kind, text in (("mine", (root / name).read_text()), ("built", _git(root, "show", f"HEAD:{name}"))):
+            copy = root / COPIES / kind / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_text(text)
+    (root / COPIES).mkdir(parents=True, exist_ok=True)
+    (root / COPIES / "complete").write_text("")
+
+
+def _put_back(root: Path, name: Path) -> Path | None:
+    """Puts the copied work into the newest version of the notebook; where what has no place in it was written."""
+    copies, file = root / COPIES, root / name
+    try:
+        left = work_in(_read(copies / "mine" / name), _read(copies / "built" / name))
+    except (ValueError, LookupError, AttributeError, nbformat.ValidationError):  # a file that is no notebook any more
+        beside = root / STATE / "left" / f"{name.stem}-{_now()}.ipynb"
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(copies / "mine" / name, beside)
+        return beside.relative_to(root)
+    newest = _git(root, "show", f"HEAD:{name}", missing="")
+    if newest:
+        grown, left = graft(nbformat.reads(newest, 4), left)
+        text = nbformat.writes(grown) + "\n"
+        if file.exists() and file.read_text() not in (newest, text):  # somebody wrote in it meanwhile
+            shutil.copyfile(file, copies / f"meanwhile-{name.name}")
+        write_whole(file, text)
+    if not left:
+        return None
+    beside = root / STATE / "left" / f"{name.stem}-{_now()}.py"
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    beside.write_text(left.text())
+    return beside.relative_to(root)
+
+
+def _changed(root: Path) -> list[str]:
+    """The exercise notebooks in which there is something of the candidate's."""
+    named = _git(root, "diff", "--name-only", "--diff-filter=M", "HEAD", "--", *FOLDERS)
+    return [name for name in named.splitlines() if name.endswith(".ipynb")]
+
+
+def _pull(root: Path) -> str | None:
+    """Brings the newest version; why not, where that cannot be done."""
+    try:
+        _git(root, "pull", "--quiet", "--ff-only")
+    except NotUpdated as refused:
+        return f"{refused}\nYour work is where it was. Mend that, and type `workbook update` again"
+    return None
+
+
+def _git(root: Path, *arguments: str, missing: str | None = None) -> str:
+    """What git says. Raises NotUpdated with its complaint, unless there is something to say for what is `missing`."""
+    try:
+        ran = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise NotUpdated("git is needed, and was not found") from None
+    if ran.returncode and missing is None:
+        raise NotUpdated(f"git {arguments[0]}: {ran.stderr.strip()}")
+    return str(missing) if ran.returncode else ran.stdout
+
+
+def _read(file: Path) -> NotebookNode:
+    return nbformat.reads(file.read_text(), 4)
+
+
+def _now() -> str:
+    return time.strftime("%Y%m%d-%H%M%S")
