@@ -226,6 +226,28 @@ class TestSegments:
         assert len(segments(writer.file)) > 2
         assert [line for line in read_all(spool) if line != b"head"] == lines
 
+    def test_each_is_for_one_writer_alone(self, writer: Writer) -> None:
+        self.fill(writer, 20)
+        with closing(Writer(writer.file)) as second:
+            assert second.file == own(writer.file)
+
+    def test_one_that_is_begun_while_another_process_looks_is_found(
+        self, writer: Writer, spool: Spool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Between looking for the newest and having it, another process has begun one more, and ended."""
+        lines, lock = self.fill(writer, 3), spool_module._lock
+
+        def late(fd: int) -> bool:
+            monkeypatch.setattr(spool_module, "_lock", lock)
+            lines.extend(self.fill(writer, 20))
+            writer.close()
+            return lock(fd)
+
+        monkeypatch.setattr(spool_module, "_lock", late)
+        with closing(Writer(writer.file)) as again:
+            lines += self.fill(again, 1)
+        assert [line for line in read_all(spool) if line != b"head"] == lines
+
     def test_a_reader_follows_the_writer_from_one_to_the_next(self, writer: Writer, spool: Spool) -> None:
         position, seen = 0, []
         for number in range(60):

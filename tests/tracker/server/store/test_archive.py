@@ -54,6 +54,13 @@ def test_a_run_is_its_attempts_its_rewinds_its_points_and_its_end(session: Sessi
     ]
 
 
+def test_what_was_logged_together_is_a_line(session: Session, experiment: Experiment) -> None:
+    run, _ = runs.create_run(session, experiment.id, at=0)
+    points.add_points(session, run.id, [("a", 7, 1.0, 20), ("b", 7, 2.0, 30), ("c", 7, 3.0, 20)], at=0)
+    logged = [(e["at"], list(e["log"])) for e in entries(session, experiment) if "log" in e]
+    assert logged == [(20, ["a", "c"]), (30, ["b"])]
+
+
 def test_a_run_that_waits_to_go_on_says_so(session: Session, experiment: Experiment) -> None:
     run, _ = runs.create_run(session, experiment.id, attempt="one", at=10)
     runs.change_run(session, run.id, status=Status.PREEMPTED, at=20)

@@ -141,6 +141,8 @@ def test_a_rewind_takes_what_was_logged_after_the_checkpoint(session: Session, r
     assert stored(session, run) == {i: (float(i), 100 + i) for i in (0, 1, 2, 3, 4, 5, 9)}
     assert latest(session, run) == {"loss": (9, 9.0, 109)}
     assert stored(session, run, "late") == {}
+    points.rewind(session, run.id, step=5, until=500)
+    assert run.last_logged_at == 500  # whoever resumes must log later than this
 
 
 def test_what_a_rewind_took_does_not_come_back(session: Session, run: Run) -> None:
