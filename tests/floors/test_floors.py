@@ -41,7 +41,8 @@ FLOORS = {
         ["tracker.__main__"],
     ],
     "workbook": [
-        ["workbook.check", "workbook.source"],
+        ["workbook.check", "workbook.source", "workbook.labs.guard"],
+        ["workbook.labs.postgres"],
         ["workbook.kernel"],
         ["workbook.judge", "workbook.build"],
         ["workbook.plugin", "workbook.study"],
@@ -49,7 +50,13 @@ FLOORS = {
         ["workbook.__main__"],
     ],
 }
-PACKAGES = {"tracker", "tracker.client", "tracker.server", "workbook"}  # their __init__: no code to speak of
+PACKAGES = {
+    "tracker",
+    "tracker.client",
+    "tracker.server",
+    "workbook",
+    "workbook.labs",
+}  # their __init__: no code to speak of
 
 
 def modules(package: str) -> Iterator[tuple[str, Path]]:
