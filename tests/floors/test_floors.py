@@ -43,6 +43,7 @@ FLOORS = {
     "workbook": [
         ["workbook.check", "workbook.source", "workbook.labs.guard"],
         ["workbook.labs.postgres"],
+        ["workbook.labs.database"],
         ["workbook.kernel"],
         ["workbook.judge", "workbook.build"],
         ["workbook.plugin", "workbook.study"],
