@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -92,10 +93,11 @@ def build_solutions(source: Source, root: Path, *, check: bool = False) -> Built
 
 def lesson_notebook(lesson: Lesson) -> NotebookNode:
     """Not executed yet."""
-    section, named = 0, []
+    section, named = "top", []
     for cell in lesson.cells:
-        section += cell.role == "text" and cell.source.startswith("## ")
-        named.append((f"s{section}", cell))
+        heading = re.match(r"## (\w+)", cell.source) if cell.role == "text" else None  # "## 4 · ...", "## Recap"
+        section = heading[1].lower() if heading else section
+        named.append((section, cell))
     note = "Run the cells one after the other. What they show now was measured when this page was built."
     notebook = _notebook(lesson.path, note, named)
     notebook.metadata["workbook"]["digest"] = digest(notebook)

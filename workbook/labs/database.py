@@ -3,8 +3,8 @@
 The same SQL runs on both, so a lesson has one text. What it can see differs, and the lesson says so.
 
                  PostgreSQL                            SQLite
-    work()       pages touched (8 KiB each)            thousands of instructions that its machine runs
-    plan()       steps, with what each really did      steps only
+    work()       pages touched (8 KiB each)            instructions that its machine runs, in hundreds
+    plan()       steps, with what each really did      steps, and whether each reads every row or a range
     fill()       foreign keys not checked meanwhile    checked
 
 Both kinds of work are counts: unlike milliseconds, nothing else on the computer disturbs them. A table `numbers(n)`,
@@ -78,12 +78,12 @@ class LabDatabase:
                 taken.append(time.perf_counter() - begun)
         return 1000 * min(taken)
 
-    def work(self, query: str) -> float:
+    def work(self, query: str) -> int:
         """What the database does for it, in `unit`."""
         raise NotImplementedError
 
     def plan(self, query: str) -> pd.DataFrame:
-        """How the database goes about it: a row for each step, indented under the step that it works for."""
+        """How the database goes about it: a row for each step, deeper than the step that it works for."""
         raise NotImplementedError
 
     def bytes(self) -> int:
@@ -110,7 +110,7 @@ class LabDatabase:
 class OnPostgres(LabDatabase):
     """On the private server, which lives as long as this object."""
 
-    unit = "pages"
+    unit = "pages touched"
     _settle = "VACUUM ANALYZE"
 
     def __init__(self, server: Postgres) -> None:
@@ -126,21 +126,22 @@ class OnPostgres(LabDatabase):
             connection.execute(text("SET LOCAL session_replication_role = replica"))
             yield connection
 
-    def work(self, query: str) -> float:
+    def work(self, query: str) -> int:
         plan = self._explain(query)
-        return float(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+        return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
 
     def plan(self, query: str) -> pd.DataFrame:
         steps = [
             {
-                "step": "\N{NO-BREAK SPACE}" * 3 * depth + _describe(node),
+                "depth": depth,
+                "step": _describe(node),
                 "rows": f"{node['Actual Rows'] * node['Actual Loops']:,.0f}",
                 "times run": f"{node['Actual Loops']:,}",
-                "pages, with those below": f"{node['Shared Hit Blocks'] + node['Shared Read Blocks']:,}",
+                "pages in all": f"{node['Shared Hit Blocks'] + node['Shared Read Blocks']:,}",
             }
             for depth, node in _walk(self._explain(query))
         ]
-        return pd.DataFrame(steps).set_index("step")
+        return pd.DataFrame(steps).set_index(["depth", "step"])
 
     def bytes(self) -> int:
         with self.engine.connect() as connection:
@@ -159,7 +160,7 @@ class OnPostgres(LabDatabase):
 class OnSQLite(LabDatabase):
     """In memory."""
 
-    unit = "thousand instructions"
+    unit = "instructions"
     _settle = "ANALYZE"
 
     def __init__(self, why: str) -> None:
@@ -169,14 +170,14 @@ class OnSQLite(LabDatabase):
             version = connection.execute(text("SELECT sqlite_version()")).scalar()
         super().__init__(engine, f"SQLite {version} in memory. {why}")
 
-    def work(self, query: str) -> float:
+    def work(self, query: str) -> int:
         ticks: list[int] = []
         with self.engine.connect() as connection:
             driver: Any = connection.connection.driver_connection
             driver.set_progress_handler(lambda: ticks.append(1), 100)
             connection.execute(text(query)).all()
             driver.set_progress_handler(None, 0)
-        return (len(ticks) + 1) / 10
+        return 100 * (len(ticks) + 1)
 
     def plan(self, query: str) -> pd.DataFrame:
         depth = {0: -1}
@@ -184,13 +185,15 @@ class OnSQLite(LabDatabase):
         with self.engine.connect() as connection:
             for number, parent, _, detail in connection.execute(text(f"EXPLAIN QUERY PLAN {query}")):
                 depth[number] = depth[parent] + 1
-                steps.append({"step": "\N{NO-BREAK SPACE}" * 3 * depth[number] + detail})
-        return pd.DataFrame(steps).set_index("step")
+                reads = {"SCAN": "every row", "SEARCH": "a range"}.get(detail.split()[0], "")
+                steps.append({"depth": depth[number], "step": detail, "reads": reads})
+        return pd.DataFrame(steps).set_index(["depth", "step"])
 
     def bytes(self) -> int:
+        names = ("page_count", "freelist_count", "page_size")
         with self.engine.connect() as connection:
-            pages, size = (connection.execute(text(f"PRAGMA {name}")).scalar() for name in ("page_count", "page_size"))
-            return int(pages or 0) * int(size or 0)
+            pages, free, size = (int(connection.execute(text(f"PRAGMA {name}")).scalar() or 0) for name in names)
+        return (pages - free) * size
 
 
 def start() -> LabDatabase:
@@ -209,6 +212,7 @@ def _walk(node: dict[str, Any], depth: int = 0) -> Iterator[tuple[int, dict[str,
 
 def _describe(node: dict[str, Any]) -> str:
     backward = " backward" if node.get("Scan Direction") == "Backward" else ""
-    index = f" using {node['Index Name']}" if "Index Name" in node else ""
-    table = f" on {node['Relation Name']}" if "Relation Name" in node else ""
-    return f"{node['Node Type']}{backward}{index}{table}"
+    name = f" using {node['Index Name']}" if "Index Name" in node else ""
+    if not name and "Relation Name" in node:
+        name = f" on {node['Relation Name']}"
+    return f"{node['Node Type']}{backward}{name}"
