@@ -1,8 +1,11 @@
-"""From a source to its notebooks: the exercise notebook with stubs, and the solution notebook, executed.
+"""From a source to its notebooks: lessons, executed; the exercise notebook with stubs; the solution notebook, executed.
 
-Building twice changes no byte: cell ids come from the exercise's id, and nothing of the time, the machine or the
-process gets into the file. An exercise notebook belongs to the candidate as soon as a cell of it was changed: it
-remembers the digest of what was built, and one that no longer has this digest is never written again.
+Building twice changes no byte: cell ids come from the exercise's id or the lesson's section, and nothing of the time,
+the machine or the process gets into the file. What a lesson's live cells show does depend on these, so their stored
+outputs are kept as long as the lesson up to them is unchanged.
+
+Exercises and lessons belong to the reader as soon as a cell was changed: the notebook remembers the digest of what was
+built, and one that no longer has this digest is never written again.
 """
 
 from __future__ import annotations
@@ -10,9 +13,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +27,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from .check import VERDICT, State
 from .kernel import ENVIRONMENT
-from .source import ROOT, Cell, Source, SourceError, sources
+from .source import ROOT, Cell, Lesson, Source, SourceError, lessons, sources
 
 SECONDS = 120  # that one cell may take
 FOLDED = 20  # lines from which on support code is folded: the task should stay in view
@@ -31,21 +35,40 @@ FOLDED = 20  # lines from which on support code is folded: the task should stay 
 
 @dataclass(frozen=True)
 class Built:
-    """One notebook file, and what became of it: written, unchanged, kept (it holds answers) or stale (`--check`)."""
+    """One notebook file, and what became of it: written, unchanged, kept (a reader wrote in it), stale (`--check`)."""
 
     path: Path
     outcome: str
 
 
-def build(*, check: bool = False, strict: bool = False, root: Path = ROOT) -> Iterator[Built]:
+def build(
+    *, check: bool = False, strict: bool = False, refresh_live: bool = False, root: Path = ROOT
+) -> Iterator[Built]:
     """Builds every notebook below `root`; with `check`, only compares, without running any cell.
 
-    A notebook with a candidate's answers is compared by the digest it was built with, unless `strict`. Raises
-    SourceError when a solution does not solve its exercise.
+    A notebook in which somebody wrote is compared by the digest it was built with, unless `strict`. `refresh_live`
+    keeps no stored output. Raises SourceError when a solution does not solve its exercise.
     """
+    for lesson in lessons():
+        yield build_lesson(lesson, root, check=check, strict=strict, refresh_live=refresh_live)
     for source in sources():
         yield build_exercises(source, root, check=check, strict=strict)
         yield build_solutions(source, root, check=check)
+
+
+def build_lesson(
+    lesson: Lesson, root: Path, *, check: bool = False, strict: bool = False, refresh_live: bool = False
+) -> Built:
+    """The lesson, executed. Raises nbclient's CellExecutionError when one of its cells does."""
+    file, notebook = root / lesson.notebook, lesson_notebook(lesson)
+    if check:
+        return Built(file, "stale" if _lesson_differs(file, notebook, strict) else "unchanged")
+    if file.exists() and not _is_pristine(file):
+        return Built(file, "kept")
+    execute(notebook, root)
+    if not refresh_live:
+        _keep_live(notebook, _load(file))
+    return Built(file, _write(file, notebook))
 
 
 def build_exercises(source: Source, root: Path, *, check: bool = False, strict: bool = False) -> Built:
@@ -68,9 +91,23 @@ def build_solutions(source: Source, root: Path, *, check: bool = False) -> Built
     return Built(file, _write(file, notebook))
 
 
+def lesson_notebook(lesson: Lesson) -> NotebookNode:
+    """Not executed yet."""
+    section, named = "top", []
+    for cell in lesson.cells:
+        heading = re.match(r"## (\w+)", cell.source) if cell.role == "text" else None  # "## 4 · ...", "## Recap"
+        section = heading[1].lower() if heading else section
+        named.append((section, cell))
+    note = "Run the cells one after the other. What they show now was measured when this page was built."
+    notebook = _notebook(lesson.path, note, named)
+    notebook.metadata["workbook"]["digest"] = digest(notebook)
+    return notebook
+
+
 def exercise_notebook(source: Source) -> NotebookNode:
     """What the candidate fills in."""
-    notebook = _notebook(source, _note(source, "Write in the answer cells; the boxes below them judge."), source.cells)
+    note = "Write in the answer cells; the boxes below them judge."
+    notebook = _notebook(source.path, note, _by_exercise(source.cells))
     notebook.metadata["workbook"]["digest"] = digest(notebook)
     return notebook
 
@@ -88,7 +125,8 @@ def solution_notebook(source: Source) -> NotebookNode:
         following = source.cells[position + 1].exercise if position + 1 < len(source.cells) else None
         if cell.exercise and cell.exercise != following:
             cells += (Cell("text", text, cell.exercise) for text in source.explained[cell.exercise])
-    return _notebook(source, _note(source, "The exercises with their answers. Try them yourself first."), cells)
+    note = "The exercises with their answers. Try them yourself first."
+    return _notebook(source.path, note, _by_exercise(cells))
 
 
 def digest(notebook: NotebookNode) -> str:
@@ -114,21 +152,23 @@ def execute(notebook: NotebookNode, root: Path = ROOT) -> None:
     notebook.metadata = nbformat.from_dict(metadata)  # nbclient adds the version of this Python
 
 
-def _note(source: Source, what: str) -> str:
-    return f"*{what} Built from `{source.path}`.*"
+def _by_exercise(cells: Iterable[Cell]) -> list[tuple[str, Cell]]:
+    return [((cell.exercise or "book").replace(".", "-"), cell) for cell in cells]
 
 
-def _notebook(source: Source, note: str, cells: list[Cell]) -> NotebookNode:
+def _notebook(path: Path, note: str, named: list[tuple[str, Cell]]) -> NotebookNode:
+    """Of cells, each with what its id begins with."""
+    note = f"*{note} Built from `{path}`.*"
     notebook = new_notebook(
         metadata={
             "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
             "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},
-            "workbook": {"source": str(source.path)},
+            "workbook": {"source": str(path)},
         }
     )
     seen: Counter[str] = Counter()
-    for number, cell in enumerate(cells):
-        name = f"{(cell.exercise or 'book').replace('.', '-')}-{cell.role}"
+    for number, (prefix, cell) in enumerate(named):
+        name = f"{prefix}-{cell.role}"
         seen[name] += 1
         notebook.cells.append(_cell(cell, f"{name}-{seen[name]}", note if number == 0 else None))
     return notebook
@@ -137,7 +177,9 @@ def _notebook(source: Source, note: str, cells: list[Cell]) -> NotebookNode:
 def _cell(cell: Cell, cell_id: str, note: str | None) -> NotebookNode:
     if cell.role == "text":
         return new_markdown_cell(f"{cell.source}\n\n{note}" if note else cell.source, id=cell_id)
-    metadata: dict[str, Any] = {"workbook": {"role": cell.role}}
+    metadata: dict[str, Any] = {}
+    if cell.role != "code":
+        metadata["workbook"] = {"role": cell.role}
     if cell.exercise:
         metadata["workbook"]["exercise"] = cell.exercise
     if cell.role in ("setup", "check"):
@@ -147,7 +189,7 @@ def _cell(cell: Cell, cell_id: str, note: str | None) -> NotebookNode:
     elif cell.role == "answer":
         metadata["deletable"] = False
     if cell.tags:
-        metadata["tags"] = list(cell.tags)
+        metadata["tags"] = [*cell.tags, *(["nbval-ignore-output"] if "live" in cell.tags else [])]
     return new_code_cell(cell.source, id=cell_id, metadata=metadata)
 
 
@@ -162,6 +204,16 @@ def _all_solved(notebook: NotebookNode, source: Source) -> None:
         verdict = verdicts.get(exercise, {"state": "not checked", "message": ""})
         if verdict["state"] != State.SOLVED:
             raise SourceError(f"{source.path}: the solution of {exercise} is {verdict['state']}: {verdict['message']}")
+
+
+def _keep_live(notebook: NotebookNode, stored: NotebookNode | None) -> None:
+    """Gives live cells their stored outputs, until a source, or an output that is not live, is another than before."""
+    now, before = ([c for c in n.cells if c.cell_type == "code"] if n else [] for n in (notebook, stored))
+    for cell, old in zip(now, before, strict=False):
+        live = "live" in cell.metadata.get("tags", [])
+        if cell.source != old.source or (cell.outputs != old.outputs and not live):
+            return
+        cell.outputs = old.outputs or cell.outputs
 
 
 def _write(file: Path, notebook: NotebookNode) -> str:
@@ -193,6 +245,13 @@ def _is_pristine(file: Path) -> bool:
 def _exercise_differs(file: Path, wanted: NotebookNode, strict: bool) -> bool:
     if strict or _is_pristine(file):
         return not file.exists() or file.read_text() != nbformat.writes(wanted) + "\n"
+    notebook = _load(file)
+    return notebook is None or notebook.metadata.get("workbook", {}).get("digest") != wanted.metadata.workbook.digest
+
+
+def _lesson_differs(file: Path, wanted: NotebookNode, strict: bool) -> bool:
+    if strict:
+        return _solution_differs(file, wanted)
     notebook = _load(file)
     return notebook is None or notebook.metadata.get("workbook", {}).get("digest") != wanted.metadata.workbook.digest
 

@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     build = commands.add_parser("build", help="build the notebooks from workbook/blocks (for authors)")
     build.add_argument("--check", action="store_true", help="only say which notebooks are not what their source says")
     build.add_argument("--strict", action="store_true", help="with --check: a notebook with answers counts as changed")
+    build.add_argument("--refresh-live", action="store_true", help="measure again what lessons show as measured")
     build.set_defaults(run=_build)
 
     options = parser.parse_args(arguments)
@@ -58,13 +59,13 @@ def _build(options: argparse.Namespace) -> int:
     from .build import build
 
     stale = 0
-    for built in build(check=options.check, strict=options.strict):
+    for built in build(check=options.check, strict=options.strict, refresh_live=options.refresh_live):
         path = built.path.relative_to(ROOT)
         if built.outcome == "stale":
             stale += 1
             print(f"{path} is not what its source says: make build")
         elif built.outcome == "kept":
-            print(f"{path} kept: it holds answers")
+            print(f"{path} kept: a reader wrote in it")
         elif built.outcome == "written":
             print(f"{path} written")
     return 1 if stale else 0

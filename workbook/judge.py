@@ -48,12 +48,12 @@ class Answer:
 
 
 def is_exercise_notebook(path: Path) -> bool:
-    """It holds answer cells of ours and is no built solution."""
+    """It holds answer cells of ours: it is no lesson and no built solution."""
     try:
         metadata = load(path)["metadata"].get("workbook", {})
     except NotJudged:
         return False
-    return "digest" in metadata
+    return "digest" in metadata and not str(metadata.get("source")).endswith("/lesson.md")
 
 
 def find(source: Source, root: Path = ROOT) -> Path:

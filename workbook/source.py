@@ -1,9 +1,12 @@
-"""The sources of the workbook: one MyST Markdown file per set of exercises, under `workbook/blocks`.
+"""The sources of the workbook: MyST Markdown files under `workbook/blocks`, a lesson and a file of exercises per block.
 
     blocks/start/exercises.md
+    blocks/day1-python-backend-db/03-database-schema/lesson.md
     blocks/day1-python-backend-db/03-database-schema/exercises.md
 
-A file is a title and an introduction, then one part per exercise:
+A lesson is text and code. A code cell whose output cannot be the same twice says `:tags: [live]`.
+
+A file of exercises is a title and an introduction, then one part per exercise:
 
     ## d1.b3.e3 · Where does each run stand?                    its id: day 1, block 3, exercise 3
     *12 minutes · core · implement (SQL) · needs nothing but Python*
@@ -47,7 +50,7 @@ class SourceError(Exception):
 class Cell:
     """A cell of a notebook. `exercise` is None for what belongs to the notebook as a whole."""
 
-    role: str  # text, setup, answer, check or scratch
+    role: str  # text; of exercises: setup, answer, check or scratch; of a lesson: code
     source: str
     exercise: str | None = None
     tags: tuple[str, ...] = ()
@@ -84,7 +87,7 @@ class Exercise:
 
 @dataclass
 class Source:
-    """One source file. `cells` is the exercise notebook, `explained` what only the solution shows, per exercise."""
+    """One file of exercises. `cells` is the exercise notebook, `explained` what the solution adds to each exercise."""
 
     path: Path  # relative to the repository
     title: str
@@ -104,9 +107,29 @@ class Source:
         )
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """One lesson."""
+
+    path: Path  # relative to the repository
+    title: str
+    cells: tuple[Cell, ...]
+
+    @property
+    def notebook(self) -> Path:
+        """Relative to the repository."""
+        return Path(f"notebooks/{self.path.parent.relative_to('workbook/blocks')}.ipynb")
+
+
+@cache
+def lessons() -> tuple[Lesson, ...]:
+    """Every lesson, in the order of the days. Raises SourceError."""
+    return tuple(read_lesson(file) for file in sorted(BLOCKS.glob("**/lesson.md")))
+
+
 @cache
 def sources() -> tuple[Source, ...]:
-    """Every source, in the order of the days. Raises SourceError."""
+    """Every file of exercises, in the order of the days. Raises SourceError."""
     files = sorted(BLOCKS.glob("**/exercises.md"), key=lambda file: (file.parent.name != "start", file))
     return tuple(read(file) for file in files)
 
@@ -116,10 +139,20 @@ def source_with(exercise: str) -> Source | None:
     return next((source for source in sources() if exercise in source.exercises), None)
 
 
+def read_lesson(file: Path) -> Lesson:
+    """One lesson, taken apart. Raises SourceError."""
+    found: list[Cell] = []
+    for options, text in cells(file.read_text()):
+        tags = _tags(options or {})
+        if set(options or {}) - {"tags"} or set(tags) - {"live"}:
+            raise SourceError(f"{file}: a lesson's code cell has no other option than ':tags: [live]'\n{text[:200]}")
+        found.append(Cell("text" if options is None else "code", text, tags=tags))
+    return Lesson(_relative(file), _title(found, file), tuple(found))
+
+
 def read(file: Path) -> Source:
-    """One source file, taken apart. Raises SourceError."""
-    path = file.resolve()
-    source = Source(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path, title="")
+    """One file of exercises, taken apart. Raises SourceError."""
+    source = Source(_relative(file), title="")
     current: Exercise | None = None
     solved = False
     for options, text in cells(file.read_text()):
@@ -141,15 +174,28 @@ def read(file: Path) -> Source:
                 source.explained[current.id].append(part.strip())
             else:
                 source.cells.append(Cell("text", part.strip(), current.id if current else None))
-    title = re.match(r"# (.+)", source.cells[0].source) if source.cells else None
-    if not title:
-        raise SourceError(f"{file}: begin with a title, '# ...'")
-    source.title = title[1]
+    source.title = _title(source.cells, file)
     for exercise in source.exercises.values():
         roles = [c.role for c in source.cells if c.exercise == exercise.id]
         if roles.count("answer") != 1 or roles.count("check") != 1 or not exercise.solution:
             raise SourceError(f"{file}: {exercise.id} has one cell each of the roles answer, check and solution")
     return source
+
+
+def _relative(file: Path) -> Path:
+    path = file.resolve()
+    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+
+
+def _title(cells: list[Cell], file: Path) -> str:
+    title = re.match(r"# (.+)", cells[0].source) if cells else None
+    if not title:
+        raise SourceError(f"{file}: begin with a title, '# ...'")
+    return title[1]
+
+
+def _tags(options: dict[str, str]) -> tuple[str, ...]:
+    return tuple(re.findall(r"[\w-]+", options.get("tags", "")))
 
 
 def _exercise(text: str, file: Path) -> Exercise | None:
@@ -169,8 +215,7 @@ def _exercise(text: str, file: Path) -> Exercise | None:
 def _add_code(source: Source, current: Exercise | None, options: dict[str, str], text: str, file: Path) -> None:
     role, name, says = options.get("role"), options.get("name"), options.get("says")
     if role in ("setup", "scratch", "answer", "check") and (current or role in ("setup", "scratch")):
-        tags = tuple(re.findall(r"[\w-]+", options.get("tags", "")))
-        source.cells.append(Cell(role, text, current.id if current else None, tags))
+        source.cells.append(Cell(role, text, current.id if current else None, _tags(options)))
         if current and role == "answer":
             current.stub = text
     elif current and role in ("wrong", "right") and name and (says is not None) == (role == "wrong"):

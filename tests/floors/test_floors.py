@@ -42,9 +42,9 @@ FLOORS = {
         ["tracker.__main__"],
     ],
     "workbook": [
-        ["workbook.source"],
-        ["workbook.graft", "workbook.tries"],
-        ["workbook.check"],
+        ["workbook.source", "workbook.labs.guard"],
+        ["workbook.graft", "workbook.tries", "workbook.labs.postgres"],
+        ["workbook.check", "workbook.labs.database"],
         ["workbook.kernel"],
         ["workbook.judge", "workbook.build"],
         ["workbook.plugin", "workbook.study", "workbook.update"],
@@ -52,7 +52,13 @@ FLOORS = {
         ["workbook.__main__"],
     ],
 }
-PACKAGES = {"tracker", "tracker.client", "tracker.server", "workbook"}  # their __init__: no code to speak of
+PACKAGES = {
+    "tracker",
+    "tracker.client",
+    "tracker.server",
+    "workbook",
+    "workbook.labs",
+}  # their __init__: no code to speak of
 
 
 def modules(package: str) -> Iterator[tuple[str, Path]]:

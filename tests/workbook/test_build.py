@@ -8,10 +8,11 @@ import pytest
 
 from workbook import build
 from workbook.check import VERDICT
-from workbook.source import ROOT, Source, SourceError, read, sources
+from workbook.source import ROOT, Cell, Lesson, Source, SourceError, lessons, read, sources
 
 SOURCES = sources()
 NAMES = [source.title for source in SOURCES]
+BUILT = [*(path for source in SOURCES for path in source.notebooks), *(lesson.notebook for lesson in lessons())]
 
 
 def outcomes(**options: bool) -> dict[str, str]:
@@ -24,14 +25,13 @@ def test_the_notebooks_are_what_their_sources_say() -> None:
 
 
 def test_there_is_no_notebook_without_a_source() -> None:
-    built = {path for source in SOURCES for path in source.notebooks}
     found = {
         path.relative_to(ROOT)
         for folder in ("solutions", *(["notebooks", "exercises"] if os.environ.get("CI") == "true" else []))
         for path in (ROOT / folder).rglob("*.ipynb")
         if ".ipynb_checkpoints" not in path.parts
     }
-    assert found <= built
+    assert found <= set(BUILT)
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=NAMES)
@@ -89,12 +89,11 @@ def test_cells_are_short_enough_to_be_read(source: Source) -> None:
         assert [line for line in exercise.solution.splitlines() if len(line) > 100] == []
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=NAMES)
-def test_every_link_leads_somewhere(source: Source) -> None:
-    for path in source.notebooks:
-        for cell in nbformat.read(ROOT / path, 4).cells:
-            for link in re.findall(r"\]\(([^)#]+)", cell.source if cell.cell_type == "markdown" else ""):
-                assert (ROOT / path).parent.joinpath(link).exists(), f"{path}: {link}"
+@pytest.mark.parametrize("path", BUILT, ids=str)
+def test_every_link_leads_somewhere(path: Path) -> None:
+    for cell in nbformat.read(ROOT / path, 4).cells:
+        for link in re.findall(r"\]\(([^)#]+)", cell.source if cell.cell_type == "markdown" else ""):
+            assert (ROOT / path).parent.joinpath(link).exists(), link
 
 
 def test_ids_come_from_the_exercise_and_are_all_different() -> None:
@@ -103,6 +102,101 @@ def test_ids_come_from_the_exercise_and_are_all_different() -> None:
             ids = [cell.id for cell in notebook.cells]
             assert len(ids) == len(set(ids))
     assert "d1-b3-e3-answer-1" in ids
+
+
+DICE = ("import random", "random.random()", "1 + 1", "random.random()")  # the second and the last are live
+
+
+def dice(*code: str) -> Lesson:
+    tags = ((), ("live",), (), ("live",))
+    cells = [Cell("code", source, tags=tags[number]) for number, source in enumerate(code or DICE)]
+    path = Path("workbook/blocks/day9/01-dice/lesson.md")
+    return Lesson(path, "Dice", (Cell("text", "# Dice"), *cells[:2], Cell("text", "## 4 · A section"), *cells[2:]))
+
+
+@pytest.fixture(scope="module")
+def built_dice(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    root = tmp_path_factory.mktemp("built")
+    assert build.build_lesson(dice(), root).outcome == "written"
+    return (root / dice().notebook).read_bytes()
+
+
+class TestALesson:
+    @pytest.fixture
+    def file(self, tmp_path: Path, built_dice: bytes) -> Path:
+        file = tmp_path / dice().notebook
+        file.parent.mkdir(parents=True)
+        file.write_bytes(built_dice)
+        return file
+
+    def shown(self, file: Path) -> list[str]:
+        cells = nbformat.read(file, 4).cells
+        return [output.data["text/plain"] for cell in cells for output in cell.get("outputs", [])]
+
+    def test_its_cells_are_named_by_section_and_live_ones_are_marked_for_nbval(self, file: Path) -> None:
+        cells = nbformat.read(file, 4).cells
+        assert [c.id for c in cells] == [
+            *("top-text-1", "top-code-1", "top-code-2", "4-text-1", "4-code-1", "4-code-2")
+        ]
+        assert [c.metadata.get("tags", []) for c in cells] == [
+            *([], [], ["live", "nbval-ignore-output"], [], [], ["live", "nbval-ignore-output"])
+        ]
+        assert len(self.shown(file)) == 3
+
+    def test_building_it_again_changes_no_byte_though_its_dice_fall_otherwise(self, file: Path, tmp_path: Path) -> None:
+        before = file.read_bytes()
+        assert build.build_lesson(dice(), tmp_path).outcome == "unchanged"
+        assert file.read_bytes() == before
+
+    def test_live_outputs_are_renewed_when_asked_for(self, file: Path, tmp_path: Path) -> None:
+        first, two, last = self.shown(file)
+        assert build.build_lesson(dice(), tmp_path, refresh_live=True).outcome == "written"
+        again = self.shown(file)
+        assert again[1] == two
+        assert first != again[0]
+        assert last != again[2]
+
+    @pytest.mark.parametrize("code", [(*DICE[:2], "2 + 1 - 1", DICE[3]), (*DICE[:2], "5", DICE[3])])
+    def test_live_outputs_are_kept_up_to_what_was_changed(
+        self, file: Path, tmp_path: Path, code: tuple[str, ...]
+    ) -> None:
+        first, _, last = self.shown(file)
+        assert build.build_lesson(dice(*code), tmp_path).outcome == "written"
+        again = self.shown(file)
+        assert again[0] == first
+        assert again[2] != last
+
+    def test_live_outputs_are_renewed_when_another_output_is_another(self, file: Path, tmp_path: Path) -> None:
+        """The lesson is the same, but not what it shows of the tracker."""
+        notebook = nbformat.read(file, 4)
+        notebook.cells[4].outputs[0].data["text/plain"] = "3"
+        nbformat.write(notebook, file)
+        first, _, last = self.shown(file)
+        assert build.build_lesson(dice(), tmp_path).outcome == "written"
+        assert self.shown(file)[:2] == [first, "2"]
+        assert self.shown(file)[2] != last
+
+    def test_one_in_which_a_reader_wrote_is_never_written(self, file: Path, tmp_path: Path) -> None:
+        notebook = nbformat.read(file, 4)
+        notebook.cells[0].source += "\n\nmy guess: 7"
+        nbformat.write(notebook, file)
+        before = file.read_bytes()
+        assert build.build_lesson(dice(), tmp_path).outcome == "kept"
+        assert file.read_bytes() == before
+
+    def test_drift_is_another_source_and_in_ci_anything_but_outputs(self, file: Path, tmp_path: Path) -> None:
+        def outcome(lesson: Lesson, strict: bool = False) -> str:
+            return build.build_lesson(lesson, tmp_path, check=True, strict=strict).outcome
+
+        assert outcome(dice()) == outcome(dice(), strict=True) == "unchanged"
+        assert outcome(dice("import random", "2", "3", "4")) == "stale"
+        notebook = nbformat.read(file, 4)
+        notebook.metadata.language_info.version = "3.13"  # as JupyterLab saves it
+        nbformat.write(notebook, file)
+        assert outcome(dice()) == "unchanged"
+        assert outcome(dice(), strict=True) == "stale"
+        file.unlink()
+        assert outcome(dice()) == "stale"
 
 
 class TestACandidatesNotebook:

@@ -3,7 +3,7 @@ from pathlib import Path
 import jupytext
 import pytest
 
-from workbook.source import BLOCKS, SourceError, cells, read, source_with, sources
+from workbook.source import BLOCKS, SourceError, cells, lessons, read, read_lesson, source_with, sources
 
 GOOD = """---
 kernelspec: {}
@@ -128,6 +128,58 @@ def test_a_source_out_of_form_is_told_what_to_write(tmp_path: Path, before: str,
     assert before in GOOD
     with pytest.raises(SourceError, match=says):
         read(write(tmp_path, GOOD.replace(before, after)))
+
+
+LESSON = """---
+kernelspec: {}
+---
+# Title
+
+Text.
+
+```{code-cell} ipython3
+1 + 1
+```
+
+## 1 · Section
+
+```{code-cell} ipython3
+:tags: [live]
+
+assert 2 > 1
+```
+"""
+
+
+def test_a_lesson_is_taken_apart(tmp_path: Path) -> None:
+    lesson = read_lesson(write(tmp_path, LESSON))
+    assert lesson.title == "Title"
+    assert [(cell.role, cell.source, cell.tags) for cell in lesson.cells] == [
+        ("text", "# Title\n\nText.", ()),
+        ("code", "1 + 1", ()),
+        ("text", "## 1 · Section", ()),
+        ("code", "assert 2 > 1", ("live",)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ("# Title", "Title", "begin with a title"),
+        ("[live]", "[alive]", "no other option than ':tags: \\[live\\]'"),
+        (":tags: [live]", ":role: answer", "no other option than"),
+    ],
+)
+def test_a_lesson_out_of_form_is_told_what_to_write(tmp_path: Path, before: str, after: str, says: str) -> None:
+    with pytest.raises(SourceError, match=says):
+        read_lesson(write(tmp_path, LESSON.replace(before, after, 1)))
+
+
+def test_a_lesson_lies_where_its_block_does() -> None:
+    for lesson in lessons():
+        assert f"workbook/blocks/{lesson.notebook.relative_to('notebooks').with_suffix('')}/lesson.md" == str(
+            lesson.path
+        )
 
 
 @pytest.mark.parametrize("file", sorted(BLOCKS.glob("**/*.md")), ids=lambda file: file.parent.name)
