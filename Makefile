@@ -66,7 +66,8 @@ browser:
 	@command -v chromium >/dev/null || echo 'No Chromium: the browser tests will not run. On Debian and Ubuntu: apt install chromium'
 
 bench: setup
-	$(BIN)/python benchmarks/log_call.py --json benchmarks/log_call.json
+	@for name in log_call latest_reads point_keys; do \
+	    $(BIN)/python benchmarks/$$name.py --json benchmarks/$$name.json || exit 1; done
 
 lock: setup
 	$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --python-version 3.11 --extra all \
