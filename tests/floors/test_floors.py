@@ -42,7 +42,7 @@ FLOORS = {
     ],
     "workbook": [
         ["workbook.check", "workbook.source"],
-        ["workbook.kernel"],
+        ["workbook.kernel", "workbook.questions"],
         ["workbook.judge", "workbook.build"],
         ["workbook.plugin", "workbook.study"],
         ["workbook.cli"],
