@@ -1,4 +1,5 @@
 """From a source to its notebooks: the exercise notebook with stubs, and the solution notebook, executed.
+From the bank of questions, each day's cheat sheet.
 
 Building twice changes no byte: cell ids come from the exercise's id, and nothing of the time, the machine or the
 process gets into the file. An exercise notebook belongs to the candidate as soon as a cell of it was changed: it
@@ -23,6 +24,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from .check import VERDICT, State
 from .kernel import ENVIRONMENT
+from .sheets import checkpoint, sheets
 from .source import ROOT, Cell, Source, SourceError, sources
 
 SECONDS = 120  # that one cell may take
@@ -31,14 +33,14 @@ FOLDED = 20  # lines from which on support code is folded: the task should stay 
 
 @dataclass(frozen=True)
 class Built:
-    """One notebook file, and what became of it: written, unchanged, kept (it holds answers) or stale (`--check`)."""
+    """One file, and what became of it: written, unchanged, kept (it holds answers) or stale (`--check`)."""
 
     path: Path
     outcome: str
 
 
 def build(*, check: bool = False, strict: bool = False, root: Path = ROOT) -> Iterator[Built]:
-    """Builds every notebook below `root`; with `check`, only compares, without running any cell.
+    """Builds every notebook and every sheet below `root`; with `check`, only compares, without running any cell.
 
     A notebook with a candidate's answers is compared by the digest it was built with, unless `strict`. Raises
     SourceError when a solution does not solve its exercise.
@@ -46,6 +48,8 @@ def build(*, check: bool = False, strict: bool = False, root: Path = ROOT) -> It
     for source in sources():
         yield build_exercises(source, root, check=check, strict=strict)
         yield build_solutions(source, root, check=check)
+    for path, text in sheets().items():
+        yield build_sheet(root / path, text, check=check)
 
 
 def build_exercises(source: Source, root: Path, *, check: bool = False, strict: bool = False) -> Built:
@@ -68,9 +72,17 @@ def build_solutions(source: Source, root: Path, *, check: bool = False) -> Built
     return Built(file, _write(file, notebook))
 
 
+def build_sheet(file: Path, text: str, *, check: bool = False) -> Built:
+    """The cheat sheet of a day."""
+    if check:
+        return Built(file, "unchanged" if file.exists() and file.read_text() == text else "stale")
+    return Built(file, _write_text(file, text))
+
+
 def exercise_notebook(source: Source) -> NotebookNode:
     """What the candidate fills in."""
-    notebook = _notebook(source, _note(source, "Write in the answer cells; the boxes below them judge."), source.cells)
+    cells = [*source.cells, *checkpoint(source)]
+    notebook = _notebook(source, _note(source, "Write in the answer cells; the boxes below them judge."), cells)
     notebook.metadata["workbook"]["digest"] = digest(notebook)
     return notebook
 
@@ -88,6 +100,7 @@ def solution_notebook(source: Source) -> NotebookNode:
         following = source.cells[position + 1].exercise if position + 1 < len(source.cells) else None
         if cell.exercise and cell.exercise != following:
             cells += (Cell("text", text, cell.exercise) for text in source.explained[cell.exercise])
+    cells += checkpoint(source, interviewer=True)
     return _notebook(source, _note(source, "The exercises with their answers. Try them yourself first."), cells)
 
 
@@ -166,7 +179,10 @@ def _all_solved(notebook: NotebookNode, source: Source) -> None:
 
 def _write(file: Path, notebook: NotebookNode) -> str:
     nbformat.validate(notebook)
-    text = nbformat.writes(notebook) + "\n"
+    return _write_text(file, nbformat.writes(notebook) + "\n")
+
+
+def _write_text(file: Path, text: str) -> str:
     if file.exists() and file.read_text() == text:
         return "unchanged"
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -43,7 +43,8 @@ FLOORS = {
     "workbook": [
         ["workbook.check", "workbook.source"],
         ["workbook.kernel", "workbook.questions"],
-        ["workbook.judge", "workbook.build"],
+        ["workbook.judge", "workbook.sheets"],
+        ["workbook.build"],
         ["workbook.plugin", "workbook.study"],
         ["workbook.cli"],
         ["workbook.__main__"],
