@@ -16,7 +16,7 @@ class Lab:
         self.page = page
         page.goto(address)
         expect(page.locator(".jp-Notebook .jp-Cell").first).to_be_visible()
-        expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=60_000)  # a busy machine
+        expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible()
 
     def run_all(self) -> None:
         """As the menu Run does."""
