@@ -70,6 +70,8 @@ browser:
 
 bench: setup
 	$(BIN)/python -m benchmarks --json benchmarks/results.json
+	@for name in latest_reads point_keys; do \
+	    $(BIN)/python benchmarks/$$name.py --json benchmarks/$$name.json || exit 1; done
 
 lock: setup
 	$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --python-version 3.11 --extra all \

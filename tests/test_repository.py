@@ -50,6 +50,13 @@ def test_the_figures_of_the_readme_are_those_that_were_kept() -> None:
     assert said in (ROOT / "README.md").read_text()
 
 
+def test_the_figures_of_an_exercise_are_those_that_were_kept() -> None:
+    kept = json.loads((ROOT / "benchmarks/point_keys.json").read_text())
+    ours, with_id = (round(kept[key]["bytes per point"]) for key in ("(metric, step)", "id and unique"))
+    block = ROOT / "workbook/blocks/day1-python-backend-db/03-database-schema"
+    assert f"{with_id} bytes a point instead of {ours} (`benchmarks/" in (block / "exercises.md").read_text()
+
+
 def test_no_package_comes_from_a_named_host() -> None:
     """The lock holds names, versions and hashes: each machine has its own way to the packages."""
     lock = (ROOT / "requirements.lock").read_text()

@@ -1,4 +1,5 @@
 """From a source to its notebooks: lessons, executed; the exercise notebook with stubs; the solution notebook, executed.
+From the bank of questions, each day's cheat sheet.
 
 Building twice changes no byte: cell ids come from the exercise's id or the lesson's section, and nothing of the time,
 the machine or the process gets into the file. What a lesson's live cells show does depend on these, so their stored
@@ -27,6 +28,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from .check import VERDICT, State
 from .kernel import ENVIRONMENT
+from .sheets import checkpoint, sheets
 from .source import ROOT, Cell, Lesson, Source, SourceError, lessons, sources
 
 SECONDS = 120  # that one cell may take
@@ -35,7 +37,7 @@ FOLDED = 20  # lines from which on support code is folded: the task should stay 
 
 @dataclass(frozen=True)
 class Built:
-    """One notebook file, and what became of it: written, unchanged, kept (a reader wrote in it), stale (`--check`)."""
+    """One file, and what became of it: written, unchanged, kept (a reader wrote in it) or stale (`--check`)."""
 
     path: Path
     outcome: str
@@ -44,7 +46,7 @@ class Built:
 def build(
     *, check: bool = False, strict: bool = False, refresh_live: bool = False, root: Path = ROOT
 ) -> Iterator[Built]:
-    """Builds every notebook below `root`; with `check`, only compares, without running any cell.
+    """Builds every notebook and every sheet below `root`; with `check`, only compares, without running any cell.
 
     A notebook in which somebody wrote is compared by the digest it was built with, unless `strict`. `refresh_live`
     keeps no stored output. Raises SourceError when a solution does not solve its exercise.
@@ -54,6 +56,8 @@ def build(
     for source in sources():
         yield build_exercises(source, root, check=check, strict=strict)
         yield build_solutions(source, root, check=check)
+    for path, text in sheets().items():
+        yield build_sheet(root / path, text, check=check)
 
 
 def build_lesson(
@@ -104,10 +108,17 @@ def lesson_notebook(lesson: Lesson) -> NotebookNode:
     return notebook
 
 
+def build_sheet(file: Path, text: str, *, check: bool = False) -> Built:
+    """The cheat sheet of a day."""
+    if check:
+        return Built(file, "unchanged" if file.exists() and file.read_text() == text else "stale")
+    return Built(file, _write_text(file, text))
+
+
 def exercise_notebook(source: Source) -> NotebookNode:
     """What the candidate fills in."""
     note = "Write in the answer cells; the boxes below them judge."
-    notebook = _notebook(source.path, note, _by_exercise(source.cells))
+    notebook = _notebook(source.path, note, _by_exercise([*source.cells, *checkpoint(source)]))
     notebook.metadata["workbook"]["digest"] = digest(notebook)
     return notebook
 
@@ -125,6 +136,7 @@ def solution_notebook(source: Source) -> NotebookNode:
         following = source.cells[position + 1].exercise if position + 1 < len(source.cells) else None
         if cell.exercise and cell.exercise != following:
             cells += (Cell("text", text, cell.exercise) for text in source.explained[cell.exercise])
+    cells += checkpoint(source, interviewer=True)
     note = "The exercises with their answers. Try them yourself first."
     return _notebook(source.path, note, _by_exercise(cells))
 
@@ -218,7 +230,10 @@ def _keep_live(notebook: NotebookNode, stored: NotebookNode | None) -> None:
 
 def _write(file: Path, notebook: NotebookNode) -> str:
     nbformat.validate(notebook)
-    text = nbformat.writes(notebook) + "\n"
+    return _write_text(file, nbformat.writes(notebook) + "\n")
+
+
+def _write_text(file: Path, text: str) -> str:
     if file.exists() and file.read_text() == text:
         return "unchanged"
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -39,8 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     study.add_argument("--no-browser", action="store_true", help="only print the addresses")
     study.set_defaults(run=_study)
 
-    build = commands.add_parser("build", help="build the notebooks from workbook/blocks (for authors)")
-    build.add_argument("--check", action="store_true", help="only say which notebooks are not what their source says")
+    build = commands.add_parser("build", help="build the notebooks and cheat sheets from workbook/blocks (for authors)")
+    build.add_argument("--check", action="store_true", help="only say which of them are not what their source says")
     build.add_argument("--strict", action="store_true", help="with --check: a notebook with answers counts as changed")
     build.add_argument("--refresh-live", action="store_true", help="measure again what lessons show as measured")
     build.set_defaults(run=_build)

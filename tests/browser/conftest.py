@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 QUIET = [  # without these, Chromium looks for its maker's servers at every start
@@ -19,6 +19,8 @@ QUIET = [  # without these, Chromium looks for its maker's servers at every star
     "--no-first-run",
     "--disable-gpu",
 ]
+WAIT = 60_000.0  # ms until something is shown; a busy machine starts a kernel slowly, and nothing here is about speed
+expect.set_options(timeout=WAIT)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -49,7 +51,7 @@ def page(browser: Browser) -> Iterator[Page]:
     errors: list[str] = []
     context = browser.new_context(viewport={"width": 1300, "height": 2600})
     page = context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(WAIT)
     page.on("request", lambda request: outside.append(request.url) if foreign(request.url) else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page

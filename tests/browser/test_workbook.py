@@ -102,9 +102,9 @@ def test_the_first_exercise(page: Page, picture: Callable[[str], None], checkout
         expect(lab.box("✓ d1.b3.e3 solved")).to_be_visible()
         picture("exercise-solved")
         # An answer cell cannot be deleted, a check not even edited.
-        page.locator(".jp-CodeCell .cm-content", has_text="with check(").click()
+        page.locator(".jp-CodeCell .cm-content", has_text='with check("d1.b3.e3")').click()
         page.keyboard.insert_text("cheating = True")
         expect(page.get_by_text("cheating = True")).to_have_count(0)
         page.keyboard.press("Escape")
         page.keyboard.type("dd")
-        expect(page.locator(".jp-CodeCell .cm-content", has_text="with check(")).to_be_visible()
+        expect(page.locator(".jp-CodeCell .cm-content", has_text='with check("d1.b3.e3")')).to_be_visible()

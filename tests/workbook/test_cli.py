@@ -47,7 +47,7 @@ def test_every_command_explains_itself(arguments: list[str]) -> None:
 @pytest.mark.parametrize(
     ("target", "says"),
     [
-        ("d9.b9.e9", "there is no exercise and no notebook 'd9.b9.e9'; the exercises are d0.b0.e1, d1.b3.e3"),
+        ("d9.b9.e9", "there is no exercise and no notebook 'd9.b9.e9'; the exercises are d0.b0.e1, d1.b3.e1,"),
         ("README.md", "README.md is no exercise notebook"),
         ("nothing.ipynb", "there is no exercise and no notebook 'nothing.ipynb'"),
     ],
@@ -61,7 +61,9 @@ def test_all_are_checked_and_counted(checkout: Path, capsys: pytest.CaptureFixtu
     write(checkout, WARM_UP, RIGHT)
     assert cli.main(["check"]) == 1
     assert capsys.readouterr().out == (
-        "✓ d0.b0.e1 solved\n    4 checks passed\n○ d1.b3.e3 not attempted\n1 solved, 1 not attempted\n"
+        "✓ d0.b0.e1 solved\n    4 checks passed\n"
+        + "".join(f"○ {exercise} not attempted\n" for exercise in BLOCK.exercises)
+        + "1 solved, 5 not attempted\n"
     )
 
 

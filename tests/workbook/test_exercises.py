@@ -1,16 +1,20 @@
 """The contract, for every exercise there is: untouched it is not attempted, its solution and every other right answer
 is solved, and each known wrong answer is told what it is promised to be told."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
 
 from workbook.check import State
 from workbook.judge import Answer, Judge
+from workbook.questions import questions_of
 from workbook.source import Exercise, Source, Variant, sources
 
 EXERCISES = [(source, exercise) for source in sources() for exercise in source.exercises.values()]
 VARIANTS = [(source, exercise, variant) for source, exercise in EXERCISES for variant in exercise.variants]
+BLOCKS = [source for source in sources() if source.path.parts[-2] != "start"]
+LESSON, SPOKEN = 25, 6  # minutes: of a lesson, and of a question with the answer said and compared
 NAMED = [exercise.id for _, exercise in EXERCISES]
 
 
@@ -71,3 +75,16 @@ def test_it_has_two_hints_and_none_holds_a_line_of_the_solution(source: Source, 
     assert text.count("<summary>Hint ") >= 2
     lines = [line.strip() for line in exercise.solution.splitlines() if line not in exercise.stub.splitlines()]
     assert [line for line in lines if len(line) > 8 and line in hints] == []
+
+
+@pytest.mark.parametrize("source", BLOCKS, ids=[source.title for source in BLOCKS])
+def test_the_core_of_a_block_is_varied_runs_anywhere_and_fits_two_hours(source: Source) -> None:
+    core = [exercise for exercise in source.exercises.values() if exercise.weight == "core"]
+    kinds = " ".join(exercise.kind for exercise in core)
+    assert "implement" in kinds
+    assert "repair" in kinds
+    assert re.search("predict|estimate|draw", kinds)
+    assert max(exercise.minutes for exercise in core) <= 12
+    assert sum(exercise.needs == "nothing but Python" for exercise in core) >= 2
+    spoken = [question for question in questions_of(source) if question.core]
+    assert LESSON + sum(exercise.minutes for exercise in core) + SPOKEN * len(spoken) <= 120

@@ -1,0 +1,94 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from workbook import build, sheets
+from workbook.questions import Card, Question, questions_of
+from workbook.source import ROOT, Source, SourceError, sources
+
+START, BLOCK = sources()
+SHEET = Path("cheatsheets/day1-python-backend-db.md")
+
+
+@pytest.fixture
+def bank() -> tuple[Question, ...]:
+    return questions_of(BLOCK)
+
+
+class TestCheckpoint:
+    def test_there_is_none_without_questions(self) -> None:
+        assert sheets.checkpoint(START) == []
+
+    def test_each_question_is_asked_with_its_answer_folded(self, bank: tuple[Question, ...]) -> None:
+        begin, *cells = sheets.checkpoint(BLOCK)
+        assert begin.source.startswith("## Say it aloud\n")
+        assert [cell.exercise for cell in cells] == [question.id for question in bank]
+        for cell, question in zip(cells, bank, strict=True):
+            shown, *folds = cell.source.split("<details>")
+            assert shown == f"### {question.id}\n\n{question.prompt}\n\n"
+            first, points, answer = folds
+            assert all(point in first for point in question.ask_first)
+            assert all(point in points for point in question.must_mention)
+            assert question.model_answer in answer
+            assert question.trade_off in answer
+
+    def test_only_the_solution_tells_the_interviewer_what_to_expect(self, bank: tuple[Question, ...]) -> None:
+        exercise = "".join(cell.source for cell in sheets.checkpoint(BLOCK))
+        solution = "".join(cell.source for cell in sheets.checkpoint(BLOCK, interviewer=True))
+        for question in bank:
+            asked = [text for one in question.follow_ups for text in (one.ask, one.good)]
+            for text in [*asked, *question.red_flags, *question.levels.values()]:
+                assert text in solution
+                assert text not in exercise
+
+    def test_it_ends_both_notebooks_with_ids_of_its_own(self, bank: tuple[Question, ...]) -> None:
+        ids = ["d1-b3-text-1", "d1-b3-q1-text-1", "d1-b3-q2-text-1"]
+        for notebook in (build.exercise_notebook(BLOCK), build.solution_notebook(BLOCK)):
+            assert [cell.id for cell in notebook.cells[-len(ids) :]] == ids
+
+
+class TestSheet:
+    def test_it_has_the_line_and_the_cards_of_each_question(self, bank: tuple[Question, ...]) -> None:
+        text = sheets.sheets()[SHEET]
+        assert "\n## 1.3 · Database schema\n" in text
+        for question in bank:
+            assert f"\n- {question.sheet}\n" in text
+            assert all(f"\n- {card.front} **{card.back}**\n" in text for card in question.cards)
+
+    def test_each_is_one_printed_page(self) -> None:
+        for text in sheets.sheets().values():
+            lines = text.splitlines()
+            assert len(lines) <= 60
+            assert max(map(len, lines)) <= 100
+
+    def test_what_does_not_fit_the_page_is_refused(
+        self, bank: tuple[Question, ...], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        many = replace(bank[0], cards=(Card("front", "back"),) * 54)
+
+        def asked(source: Source) -> tuple[Question, ...]:
+            return (many,) if source is BLOCK else ()
+
+        monkeypatch.setattr(sheets, "questions_of", asked)
+        assert len(sheets.sheets()[SHEET].splitlines()) == 60
+        many = replace(many, cards=(*many.cards, Card("one", "more")))
+        with pytest.raises(SourceError, match=f"{SHEET} has 61 lines, a page 60: leave out some cards"):
+            sheets.sheets()
+
+    def test_there_is_none_without_questions(self) -> None:
+        found = {path.relative_to(ROOT) for path in (ROOT / "cheatsheets").rglob("*") if path.is_file()}
+        assert found == set(sheets.sheets())
+
+    def test_it_is_built_once_and_a_change_is_drift(self, tmp_path: Path) -> None:
+        file = tmp_path / SHEET
+        text = sheets.sheets()[SHEET]
+        assert build.build_sheet(file, text, check=True).outcome == "stale"
+        assert build.build_sheet(file, text).outcome == "written"
+        assert build.build_sheet(file, text).outcome == "unchanged"
+        assert build.build_sheet(file, text, check=True).outcome == "unchanged"
+        file.write_text(text + "mine")
+        assert build.build_sheet(file, text, check=True).outcome == "stale"
+
+    def test_it_is_compared_with_the_notebooks(self) -> None:
+        assert build.Built(ROOT / SHEET, "unchanged") in list(build.build(check=True))

@@ -1,0 +1,79 @@
+"""What is made of the bank of questions: the checkpoint at the end of a block's notebooks, and the sheet of a day.
+
+A **checkpoint** asks the block's questions one after the other, each with its answer folded. In the solution notebook
+an interviewer also finds what to ask next and what to expect.
+A **sheet** is the day on one printed page: of each question its line and its cards, block by block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from .questions import Question, questions_of
+from .source import Cell, Source, SourceError, sources
+
+LINES = 60  # of a sheet: one printed page
+
+
+def checkpoint(source: Source, *, interviewer: bool = False) -> list[Cell]:
+    """The cells of a source's questions; none if it has none. Raises SourceError."""
+    bank = questions_of(source)
+    if not bank:
+        return []
+    sheet = f"../../{_sheet_of(source)}"
+    begin = (
+        "## Say it aloud\n\n"
+        "What interviewers ask about this block. Take a clock, say what you would ask back, then answer in one to "
+        "two minutes. Only then open the folds, and count the points that you made. "
+        f"The [sheet of the day]({sheet}) has each answer in a line."
+    )
+    cells = [Cell("text", begin, bank[0].id.rpartition(".")[0])]
+    for question in bank:
+        folds = [
+            _fold("What to ask first", _list(question.ask_first)),
+            _fold("The points of a good answer", _list(question.must_mention)),
+            _fold("One way to say it", f"{question.model_answer}\n\n**The trade-off.** {question.trade_off}"),
+        ]
+        if interviewer:
+            folds.append(_fold("For the interviewer", _for_interviewers(question)))
+        cells.append(Cell("text", "\n".join([f"### {question.id}\n\n{question.prompt}\n", *folds]), question.id))
+    return cells
+
+
+def sheets() -> dict[Path, str]:
+    """The text of each day's sheet, by its path in the repository. Raises SourceError."""
+    found: dict[Path, list[str]] = {}
+    for source in sources():
+        bank = questions_of(source)
+        if bank:
+            path = _sheet_of(source)
+            day = path.name[len("day") :].partition("-")[0]
+            page = found.setdefault(path, [f"# Day {day} on one page", "", "*Built from the questions of its blocks.*"])
+            page += ["", f"## {source.title.removesuffix(': exercises')}"]
+            page += [f"- {question.sheet}" for question in bank]
+            page += [card.line for question in bank for card in question.cards]
+    for path, page in found.items():
+        if len(page) > LINES:
+            raise SourceError(
+                f"{path} has {len(page)} lines, a page {LINES}: leave out some cards of its questions.yaml"
+            )
+    return {path: "\n".join(page) + "\n" for path, page in found.items()}
+
+
+def _sheet_of(source: Source) -> Path:
+    return Path("cheatsheets") / f"{source.path.parent.parent.name}.md"
+
+
+def _for_interviewers(question: Question) -> str:
+    asked = "\n".join(f"- *{one.ask}* {one.good}" for one in question.follow_ups)
+    levels = "\n".join(f"- {level}: {what}" for level, what in question.levels.items())
+    return f"Ask next:\n\n{asked}\n\nBe wary of:\n\n{_list(question.red_flags)}\n\nExpect:\n\n{levels}"
+
+
+def _list(points: Iterable[str]) -> str:
+    return "\n".join(f"- {point}" for point in points)
+
+
+def _fold(summary: str, text: str) -> str:
+    return f"<details><summary>{summary}</summary>\n\n{text}\n</details>"
