@@ -74,12 +74,12 @@ def test_a_copied_cell_stays_a_copy(built: NotebookNode) -> None:
 def test_work_on_an_exercise_that_is_gone_is_given_back(built: NotebookNode) -> None:
     mine, fresh = copy.deepcopy(built), copy.deepcopy(built)
     answer_of(mine).source = "LATEST_SQL = 'mine'"
-    mine.cells.append(new_code_cell("after = 1"))
-    fresh.cells = [cell for cell in fresh.cells if not cell.id.startswith("d1-b3-e3")]
+    mine.cells.insert(mine.cells.index(answer_of(mine)) + 1, new_code_cell("after = 1"))
+    fresh.cells = [cell for cell in fresh.cells if not cell.id.startswith("d1-b3-e1")]
     grown, left = graft(fresh, work_in(mine, built))
     assert grown == fresh
-    assert "# d1.b3.e3: the answer\nLATEST_SQL = 'mine'" in left.text()
-    assert "# d1.b3.e3: a cell of yours\nafter = 1" in left.text()
+    assert "# d1.b3.e1: the answer\nLATEST_SQL = 'mine'" in left.text()
+    assert "# d1.b3.e1: a cell of yours\nafter = 1" in left.text()
 
 
 def vary(built: NotebookNode, rng: random.Random) -> NotebookNode:

@@ -108,7 +108,7 @@ def test_work_on_a_notebook_that_is_gone_is_kept_and_named(upstream: Path, mine:
     assert code == 0, said
     (left,) = mine.glob(".workbook/left/*.py")
     assert str(left.relative_to(mine)) in said
-    assert "# d1.b3.e3: the answer\nmy answer" in left.read_text()
+    assert "# d1.b3.e1: the answer\nmy answer" in left.read_text()
 
 
 def test_a_file_that_is_no_notebook_any_more_is_kept_as_it_is(upstream: Path, mine: Path) -> None:
@@ -178,14 +178,14 @@ class TestReset:
     def test_one_exercise_is_emptied_and_its_try_kept(self, checkout: Path) -> None:
         edit(checkout / EXERCISES, lambda n: answer(n, "my answer"))
         edit(checkout / EXERCISES, lambda n: own(n, "my notes"))
-        code, said = workbook(checkout, "reset", "d1.b3.e3")
-        assert (code, "d1.b3.e3 as it was built" in said) == (0, True), said
-        source = source_with("d1.b3.e3")
+        code, said = workbook(checkout, "reset", "d1.b3.e1")
+        assert (code, "d1.b3.e1 as it was built" in said) == (0, True), said
+        source = source_with("d1.b3.e1")
         assert source
         cells = [cell.source for cell in nbformat.reads((checkout / EXERCISES).read_text(), 4).cells]
-        assert source.exercises["d1.b3.e3"].stub in cells
+        assert source.exercises["d1.b3.e1"].stub in cells
         assert "my notes" in cells
-        assert [one.answer for one in tries("d1.b3.e3", checkout)] == ["my answer"]
+        assert [one.answer for one in tries("d1.b3.e1", checkout)] == ["my answer"]
 
     @pytest.mark.parametrize("target", ["d1.b3", "all"])
     def test_a_block_is_as_it_was_built_and_its_copy_kept(self, checkout: Path, target: str) -> None:
@@ -198,6 +198,6 @@ class TestReset:
 
     def test_a_notebook_that_was_moved_is_reset_where_it_is(self, checkout: Path) -> None:
         (checkout / EXERCISES).rename(checkout / "exercises/mine.ipynb")
-        source = source_with("d1.b3.e3")
+        source = source_with("d1.b3.e1")
         assert source
-        assert reset(source, {"d1.b3.e3"}, checkout) == checkout / "exercises/mine.ipynb"
+        assert reset(source, {"d1.b3.e1"}, checkout) == checkout / "exercises/mine.ipynb"
