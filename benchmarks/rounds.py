@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 Result = TypeVar("Result")
+TICK = 0.01  # s: the step of the kernel's clock for another process; work may be done between two of them
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ def cost(work: Callable[[], object], cpu_seconds: Callable[[], float] = time.pro
     """What the work takes; `cpu_seconds` reads the clock of another process when that one does it."""
     cpu, wall = cpu_seconds(), time.perf_counter()
     work()
-    return Cost(wall=time.perf_counter() - wall, cpu=cpu_seconds() - cpu)
+    return Cost(wall=time.perf_counter() - wall, cpu=cpu_seconds() - cpu or TICK)
 
 
 def take_turns(

@@ -37,17 +37,18 @@ class NotUpdated(Exception):
 
 def update(root: Path = ROOT, say: Say = print) -> None:
     """Brings the newest version and keeps the work. Raises NotUpdated; the work is in its place even then."""
-    copies, problem = root / COPIES, None
+    copies = root / COPIES
     if (copies / "complete").exists():
         say("Going on with an update that was ended in the middle")
+        _copy_what_was_written_meanwhile(root)
     else:
-        changed = _changed(root)
-        _copy(root, changed)
-        if changed:
-            _git(root, "checkout", "--quiet", "HEAD", "--", *changed)
-        problem = _pull(root)
-    for file in sorted((copies / "mine").rglob("*.ipynb")):
-        name = file.relative_to(copies / "mine")
+        _copy(root, _changed(root))
+    names = sorted(file.relative_to(copies / "mine") for file in (copies / "mine").rglob("*.ipynb"))
+    for name in names:
+        if _git(root, "cat-file", "-t", f"HEAD:{name}", missing=""):
+            _git(root, "checkout", "--quiet", "HEAD", "--", str(name))
+    problem = _pull(root)
+    for name in names:
         left = _put_back(root, name)
         say(f"{name}: your work is in it" + (f", but for what has no place in it any more: {left}" if left else ""))
     copies.replace(root / STATE / f"updated-{_now()}")
@@ -101,6 +102,15 @@ def _copy(root: Path, changed: list[str]) -> None:
     (root / COPIES / "complete").write_text("")
 
 
+def _copy_what_was_written_meanwhile(root: Path) -> None:
+    """Between an update that was ended and this one, somebody may have gone on in a notebook."""
+    for copy in (root / COPIES / "mine").rglob("*.ipynb"):
+        name = copy.relative_to(root / COPIES / "mine")
+        built = _git(root, "show", f"HEAD:{name}", missing="")
+        if (root / name).exists() and (root / name).read_text() not in (copy.read_text(), built):
+            shutil.copyfile(root / name, root / COPIES / f"{name.stem}-meanwhile-{_now()}.ipynb")
+
+
 def _put_back(root: Path, name: Path) -> Path | None:
     """Puts the copied work into the newest version of the notebook; where what has no place in it was written."""
     copies, file = root / COPIES, root / name
@@ -114,10 +124,7 @@ def _put_back(root: Path, name: Path) -> Path | None:
     newest = _git(root, "show", f"HEAD:{name}", missing="")
     if newest:
         grown, left = graft(nbformat.reads(newest, 4), left)
-        text = nbformat.writes(grown) + "\n"
-        if file.exists() and file.read_text() not in (newest, text):  # somebody wrote in it meanwhile
-            shutil.copyfile(file, copies / f"meanwhile-{name.name}")
-        write_whole(file, text)
+        write_whole(file, nbformat.writes(grown) + "\n")
     if not left:
         return None
     beside = root / STATE / "left" / f"{name.stem}-{_now()}.py"

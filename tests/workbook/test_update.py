@@ -138,6 +138,25 @@ def test_what_git_will_not_do_is_said_and_the_work_is_where_it_was(upstream: Pat
     assert '"my answer"' in (mine / NOTEBOOK).read_text()
 
 
+def test_one_that_was_ended_before_it_had_the_newest_version_brings_it(upstream: Path, mine: Path) -> None:
+    """And what was written between the two is copied."""
+    edit(mine / NOTEBOOK, lambda n: answer(n, "my answer"))
+    copies = mine / ".workbook/update"
+    for kind, text in (("mine", (mine / NOTEBOOK).read_text()), ("built", git(mine, "show", f"HEAD:{NOTEBOOK}"))):
+        (copies / kind / NOTEBOOK).parent.mkdir(parents=True)
+        (copies / kind / NOTEBOOK).write_text(text)
+    (copies / "complete").write_text("")
+    edit(mine / NOTEBOOK, lambda n: answer(n, "a later one"))
+    release(upstream)
+    code, said = workbook(mine, "update")
+    assert (code, "Going on with an update" in said) == (0, True), said
+    sources = [cell.source for cell in nbformat.reads((mine / NOTEBOOK).read_text(), 4).cells]
+    assert "my answer" in sources
+    assert "A newer version." in sources[0]
+    (meanwhile,) = mine.glob(".workbook/updated-*/start-meanwhile-*.ipynb")
+    assert "a later one" in meanwhile.read_text()
+
+
 @pytest.mark.parametrize("seed", [0, 1, *(pytest.param(i, marks=pytest.mark.slow) for i in range(2, 20))])
 def test_whatever_ends_it_in_the_middle_the_next_one_goes_on(upstream: Path, mine: Path, seed: int) -> None:
     edit(mine / NOTEBOOK, lambda n: answer(n, "my answer"))
