@@ -26,11 +26,9 @@ from .curves import nan_of, seal
 from .experiments import get_experiment
 from .pages import PAGE, Page, from_cursor, is_more, to_cursor
 
-# Columns and not objects: of a page of runs there are thousands, and an object of each would be most of its time.
-LATEST = (
-    *(Metric.run_id, Metric.key, Metric.last_step, Metric.last_value, Metric.last_at),
-    *(Metric.count, Metric.min, Metric.max),
-)
+# Of a page of runs there are thousands: rows of the table, since an object of each would be most of the page's time.
+CURVES = Metric.__table__.c
+LATEST = [CURVES[name] for name in ("run_id", "key", "last_step", "last_value", "last_at", "count", "min", "max")]
 NUMBER, NAN, MISSING = 0, 1, 2  # the three parts of a sorted list
 
 
@@ -181,12 +179,17 @@ def list_runs(
     runs = {run.id: run for run, *_ in rows[:limit]}
     for run in runs.values():
         run.latest = {}  # for wire.RunItem
-    curves = select(*LATEST).where(Metric.run_id.in_(runs), Metric.last_step.is_not(None)).order_by(Metric.key)
+    curves = (
+        select(*LATEST)
+        .where(CURVES.run_id.in_(runs), CURVES.last_step.is_not(None))
+        .order_by(CURVES.run_id, CURVES.key)
+    )
     if keys:
-        curves = curves.where(Metric.key.in_(keys))
-    for run_id, key, step, last, at, count, lowest, highest in session.execute(curves):
+        curves = curves.where(CURVES.key.in_(keys))
+    latest = {run_id: run.latest for run_id, run in runs.items()}
+    for run_id, key, step, last, at, count, lowest, highest in session.connection().execute(curves).all():
         point = {"step": step, "value": nan_of(last), "at": at, "count": count, "min": lowest, "max": highest}
-        runs[run_id].latest[key] = point
+        latest[run_id][key] = point
     return Page(list(runs.values()), _next(rows[limit - 1], sort) if is_more(rows, limit) else None)
 
 
