@@ -1,5 +1,6 @@
 """What holds for every route: refusals, hosts, pages, and the OpenAPI document."""
 
+import asyncio
 import json
 import socket
 import sqlite3
@@ -76,6 +77,24 @@ def test_a_body_that_comes_too_slowly_is_refused_and_the_connection_closed(
     assert start.startswith(b"HTTP/1.1 408")
     assert b"content-type: application/problem+json" in start.lower()
     assert json.loads(body)["detail"] == "a request has 0.3 seconds to send its body: send it in parts"
+
+
+@pytest.mark.parametrize(("kind", "pauses"), [("http", [0, 0.2]), ("lifespan", [0.2, 0.2])])
+def test_who_waits_for_something_else_than_a_body_may_wait(
+    monkeypatch: pytest.MonkeyPatch, kind: str, pauses: list[float]
+) -> None:
+    """For the client to leave, after the body: whoever sends a long answer does. Or for the end of the server."""
+    monkeypatch.setattr(app, "BODY_SECONDS", 0.05)
+    messages = iter(pauses)
+
+    async def receive() -> dict[str, str]:
+        await asyncio.sleep(next(messages))
+        return {"type": kind}
+
+    async def inner(scope: Any, limited: Any, send: Any) -> None:
+        assert [await limited() for _ in pauses] == [{"type": kind}] * 2
+
+    asyncio.run(app._BodyLimits(inner)({"type": kind}, receive, lambda message: asyncio.sleep(0)))
 
 
 def test_a_body_in_pieces_is_one_body(http: httpx.Client) -> None:
