@@ -1,6 +1,6 @@
 """One connection to the tracker, kept open; what may be tried again, and when.
 
-Unanswered      no server, no network, a server in trouble (429, 5xx): the same request may succeed later
+Unanswered      no server, no network, a server in trouble (5xx and LATER): the same request may succeed later
 Refused         the server understood and said no: the same request will be refused again
 """
 
@@ -16,6 +16,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnec
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
+LATER = (408, 421, 429)  # it came too slowly, under a name that the server is not known by yet, or too often
 TIMEOUT = 10.0  # s, of one request; a batch is stored in well under one
 
 
@@ -86,7 +87,7 @@ class Api:
     def _refuse(self, response: HTTPResponse) -> NoReturn:
         answer = self._decoded(response)
         detail = str(answer.get("detail", response.reason))
-        if response.status == 429 or response.status >= 500:
+        if response.status in LATER or response.status >= 500:
             raise Unanswered(detail, _seconds(response.headers.get("Retry-After")))
         raise Refused(response.status, detail, tuple(error["at"] for error in answer.get("errors", ())))
 

@@ -62,7 +62,10 @@ def test_a_server_that_is_no_tracker_is_unanswered() -> None:
         Api(url).request("GET", "/")
 
 
-@pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
+@pytest.mark.parametrize(
+    "status",
+    ["408 Request Timeout", "421 Misdirected Request", "429 Too Many Requests", "503 Service Unavailable"],
+)
 def test_a_server_in_trouble_is_unanswered_and_says_when(status: str) -> None:
     with answering(answer(status, b'{"detail": "later"}', "Retry-After: 7")) as url:
         with pytest.raises(Unanswered, match="later") as error:
