@@ -171,6 +171,8 @@ class Spool:
     def unsent(self) -> int:
         """Bytes that the server has not confirmed."""
         left = segments(self.file)
+        if not left:  # somebody has deleted them
+            return 0
         return left[-1][0] + left[-1][1].stat().st_size - max(left[0][0], self.cursor)
 
     @contextmanager

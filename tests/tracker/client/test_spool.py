@@ -77,6 +77,13 @@ def test_the_cursor_is_kept(writer: Writer, spool: Spool) -> None:
     assert spool.unsent == 0
 
 
+def test_of_a_spool_that_somebody_deletes_nothing_is_left_to_send(writer: Writer, spool: Spool) -> None:
+    writer.append(b"one\n")
+    assert spool.unsent == 4
+    writer.file.unlink()
+    assert spool.unsent == 0
+
+
 def test_a_damaged_cursor_begins_again(writer: Writer, spool: Spool) -> None:
     writer.append(b"one\n")
     spool.file.with_suffix(".cursor").write_bytes(b"\x00\x00\x00")
