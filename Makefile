@@ -59,7 +59,7 @@ format: setup
 	$(BIN)/ruff check --fix .
 
 build: setup
-	$(BIN)/workbook build
+	$(BIN)/workbook author build
 
 # Debian's packages are installed only where that is wanted, and never start a daemon.
 browser:

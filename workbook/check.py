@@ -3,10 +3,10 @@
     with check("d1.b3.e3"):
         assert latest(runs) == [4, 3, 2, 1], "each run once, highest id first"
 
-A check ends in one of three states. *Not attempted*: the answer, or the support code for an empty one, raised
-NotImplementedError. *Wrong*: an assert failed, or the answer raised something else. *Solved*: neither. In a notebook
-the verdict is a box below the cell, and the cells after it go on; elsewhere a check that is not solved raises
-CheckFailed.
+A check ends in one of four states. *Not attempted*: the answer, or the support code for an empty one, raised
+NotImplementedError. *Wrong*: an assert failed, or the answer raised something else. *Self-scored*: it is prose, which
+its author compares with the points of a good answer. *Solved*: none of these. In a notebook the verdict is a box below
+the cell, and the cells after it go on; elsewhere a check that is neither solved nor self-scored raises CheckFailed.
 
 An assert's message names the likely mistake. What was asserted, what came and what was expected are added here: inside
 a check, `assert a == b, why` is compiled to a call that has both sides at hand, as pytest does for its tests.
@@ -27,10 +27,10 @@ from enum import StrEnum
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from .kinds import SECONDS, SelfScored
 from .tries import keep_from_notebook
 
 VERDICT = "application/vnd.workbook.verdict+json"  # the output by which a verdict leaves the kernel
-SECONDS = 20.0  # that a check may take; an endless loop should end before the reader doubts the computer
 
 
 class State(StrEnum):
@@ -38,10 +38,22 @@ class State(StrEnum):
 
     NOT_ATTEMPTED = "not attempted"
     WRONG = "wrong"
+    SELF_SCORED = "self-scored"
     SOLVED = "solved"
 
+    @property
+    def done(self) -> bool:
+        """There is nothing left to do."""
+        return self in (State.SOLVED, State.SELF_SCORED)
 
-SYMBOL = {State.NOT_ATTEMPTED: "○", State.WRONG: "✗", State.SOLVED: "✓"}
+
+SYMBOL = {State.NOT_ATTEMPTED: "○", State.WRONG: "✗", State.SELF_SCORED: "◐", State.SOLVED: "✓"}
+COLOUR = {  # that can be read on a light and on a dark page
+    State.NOT_ATTEMPTED: "#8a8f98",
+    State.WRONG: "#d64545",
+    State.SELF_SCORED: "#3d84d6",
+    State.SOLVED: "#2f9e5b",
+}
 
 
 @dataclass(frozen=True)
@@ -57,8 +69,8 @@ class Verdict:
         return f"{text}\n{self.message}" if self.message else text
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        """How Jupyter shows it. Colours that can be read on a light and on a dark page."""
-        colour = {State.NOT_ATTEMPTED: "#8a8f98", State.WRONG: "#d64545", State.SOLVED: "#2f9e5b"}[self.state]
+        """How Jupyter shows it."""
+        colour = COLOUR[self.state]
         first, _, rest = self.message.partition("\n")
         box = (
             f'<div style="border-left: 4px solid {colour}; padding: 2px 12px; margin: 4px 0">'
@@ -114,7 +126,7 @@ class check:
             display(verdict)  # type: ignore[no-untyped-call]  # IPython's is not typed
             if verdict.state is not State.NOT_ATTEMPTED:
                 keep_from_notebook(self.exercise, verdict.state, _shell().user_ns.get("In", []))
-        elif verdict.state is not State.SOLVED:
+        elif not verdict.state.done:
             raise CheckFailed(str(verdict)) from error
         return True
 
@@ -123,6 +135,8 @@ class check:
             return Verdict(self.exercise, State.SOLVED, f"{self._passed} checks passed" if self._passed else "")
         if type(error) is NotImplementedError:  # no subclass: IPython's answer to input() is one
             return Verdict(self.exercise, State.NOT_ATTEMPTED)
+        if isinstance(error, SelfScored):
+            return Verdict(self.exercise, State.SELF_SCORED, str(error))
         if isinstance(error, _TimeUp):
             message = f"it took longer than {self._seconds:g} seconds: an endless loop?"
         elif isinstance(error, AssertionError):
@@ -134,14 +148,17 @@ class check:
     def compare(self, left: Any, right: Any, operator: str, source: str, why: Callable[[], Any]) -> None:
         """What `assert left == right, why` becomes."""
         if not _OPERATORS[operator](left, right):
-            expected = _show(right) if operator in ("==", "is") else f"{operator} {_show(right)}"
-            raise _Untrue(_explain(why, source, left, expected))
+            if operator in ("in", "not in"):
+                sides = {"looked for" if operator == "in" else "found": left, "in": right}
+            else:
+                sides = {"got": left, "expected" if operator in ("==", "is") else f"expected {operator}": right}
+            raise _Untrue(_explain(why, source, sides))
         self._passed += 1
 
     def true(self, value: Any, source: str, why: Callable[[], Any]) -> None:
         """What `assert value, why` becomes."""
         if not value:
-            raise _Untrue(_explain(why, source, value, None))
+            raise _Untrue(_explain(why, source, {"got": value}))
         self._passed += 1
 
 
@@ -161,19 +178,19 @@ def _time_up(number: int, frame: FrameType | None) -> None:
     raise _TimeUp
 
 
-def _explain(why: Callable[[], Any], source: str, got: Any, expected: str | None) -> str:
+def _explain(why: Callable[[], Any], source: str, sides: dict[str, Any]) -> str:
     reason = why()
     lines = [] if reason is None else [str(reason)]
-    lines += [f"checked:   {source}", f"got:       {_show(got)}"]
-    if expected is not None:
-        lines.append(f"expected:  {expected}")
+    texts = {"checked": source} | {name: _show(value) for name, value in sides.items()}
+    width = max(8, *map(len, texts)) + 3
+    for name, text in texts.items():
+        lines.append(f"{name + ':':{width}}" + text.replace("\n", "\n" + " " * width))
     return "\n".join(lines)
 
 
 def _show(value: Any) -> str:
     text = pprint.pformat(value, width=100, sort_dicts=False, compact=True)
-    text = text if len(text) <= 800 else text[:800] + " ..."
-    return text.replace("\n", "\n           ")
+    return text if len(text) <= 800 else text[:800] + " ..."
 
 
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {

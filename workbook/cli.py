@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from .author.cli import add_commands
 from .check import State
 from .judge import NotJudged, find, is_exercise_notebook, judge_notebook
 from .source import ROOT, SourceError, source_with, sources
@@ -39,11 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     study.add_argument("--no-browser", action="store_true", help="only print the addresses")
     study.set_defaults(run=_study)
 
-    build = commands.add_parser("build", help="build the notebooks and cheat sheets from workbook/blocks (for authors)")
-    build.add_argument("--check", action="store_true", help="only say which of them are not what their source says")
-    build.add_argument("--strict", action="store_true", help="with --check: a notebook with answers counts as changed")
-    build.add_argument("--refresh-live", action="store_true", help="measure again what lessons show as measured")
-    build.set_defaults(run=_build)
+    author = commands.add_parser("author", help="what the workbook's authors need: build, contract")
+    add_commands(author.add_subparsers(dest="author", required=True, metavar="COMMAND"))
 
     options = parser.parse_args(arguments)
     try:
@@ -55,24 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _build(options: argparse.Namespace) -> int:
-    from .build import build
-
-    stale = 0
-    for built in build(check=options.check, strict=options.strict, refresh_live=options.refresh_live):
-        path = built.path.relative_to(ROOT)
-        if built.outcome == "stale":
-            stale += 1
-            print(f"{path} is not what its source says: make build")
-        elif built.outcome == "kept":
-            print(f"{path} kept: a reader wrote in it")
-        elif built.outcome == "written":
-            print(f"{path} written")
-    return 1 if stale else 0
-
-
 def _check(options: argparse.Namespace) -> int:
-    """Exit code 0 when all that was asked for is solved."""
+    """Exit code 0 when all that was asked for is solved, or scored by its author."""
     counts = Counter[State]()
     for path, wanted in _targets(options.targets):
         for verdict in judge_notebook(path, wanted):
@@ -81,7 +63,7 @@ def _check(options: argparse.Namespace) -> int:
             print("\n".join([_coloured(first, verdict.state), *(f"    {line}" for line in rest)]), flush=True)
     if counts.total() > 1:
         print(", ".join(f"{counts[state]} {state}" for state in reversed(State) if counts[state]))
-    return 0 if counts.total() == counts[State.SOLVED] else 1
+    return 0 if all(state.done for state in counts) else 1
 
 
 def _targets(named: Sequence[str]) -> Iterator[tuple[Path, set[str] | None]]:
@@ -130,7 +112,7 @@ def _update(options: argparse.Namespace) -> int:
 
 
 def _coloured(text: str, state: State) -> str:
-    colour = {State.SOLVED: 32, State.WRONG: 31, State.NOT_ATTEMPTED: 90}[state]
+    colour = {State.SOLVED: 32, State.SELF_SCORED: 34, State.WRONG: 31, State.NOT_ATTEMPTED: 90}[state]
     return f"\x1b[{colour}m{text}\x1b[0m" if sys.stdout.isatty() else text
 
 

@@ -18,8 +18,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from .check import SECONDS, VERDICT, State, Verdict
+from .check import VERDICT, State, Verdict
 from .kernel import Kernel, Ran
+from .kinds import LIMIT, SECONDS
 from .source import ROOT, Exercise, Source, sources
 from .tries import keep
 
@@ -27,8 +28,7 @@ from .tries import keep
 # format are what they were when version 4 of it began.
 Notebook = dict[str, Any]
 
-ANSWER_SECONDS = 20.0  # that one answer cell may take
-CHECK_SECONDS = SECONDS + 10.0  # a check ends itself; this is for one that cannot
+SUPPORT_SECONDS = 60.0  # that a cell of ours may take
 
 
 class NotJudged(Exception):
@@ -119,12 +119,13 @@ def answers(notebook: Notebook) -> dict[str, Answer]:
 
 
 class Judge:
-    """Judges exercises of one source, in one kernel."""
+    """Judges exercises of one source, in one kernel. `seconds` are those that an answer may take."""
 
-    def __init__(self, source: Source, folder: Path = ROOT) -> None:
-        self._source = source
-        self._kernel = Kernel(folder)
+    def __init__(self, source: Source, folder: Path = ROOT, seconds: float = SECONDS) -> None:
+        self._source, self._seconds = source, seconds
+        self._kernel = Kernel(folder, {LIMIT: f"{seconds:g}"})
         self._prepared = 0  # cells of the source that this kernel has run
+        self.stopped = False  # the last check did not end by itself
 
     def __enter__(self) -> Self:
         self._kernel.__enter__()
@@ -145,11 +146,13 @@ class Judge:
             )
         check = self._prepare(exercise)
         for source, is_answer in answer.cells:
-            ran = self._run(source, ANSWER_SECONDS)
+            ran = self._run(source, self._seconds)
             verdict = _of_answer(exercise.id, ran) if is_answer or ran.stopped else None
             if verdict:
                 return verdict
-        return _of_check(exercise.id, self._run(check, CHECK_SECONDS))
+        ran = self._run(check, 1.5 * self._seconds)  # it ends itself, or cannot
+        self.stopped = ran.stopped is not None
+        return _of_check(exercise.id, ran)
 
     def _prepare(self, exercise: Exercise) -> str:
         """Runs all that comes before this exercise's answer, with the reference's answers; the source of its check."""
@@ -164,12 +167,12 @@ class Judge:
                 source = self._source.exercises[cell.exercise].solution
             elif cell.role != "setup":
                 continue
-            ran = self._run(source, CHECK_SECONDS)
+            ran = self._run(source, SUPPORT_SECONDS)
             if ran.error or ran.stopped:
                 raise NotJudged(f"the support code of {cell.exercise or self._source.title} failed: {_short(ran)}")
         self._prepared = target
         # What defined these names before, the reference or an answer judged earlier, is not this answer's work.
-        self._run(f"for _name in {sorted(exercise.names)}: globals().pop(_name, None)", CHECK_SECONDS)
+        self._run(f"for _name in {sorted(exercise.names)}: globals().pop(_name, None)", SUPPORT_SECONDS)
         return next(c.source for c in cells if c.exercise == exercise.id and c.role == "check")
 
     def _run(self, source: str, seconds: float) -> Ran:

@@ -9,15 +9,18 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 # What a notebook prints must not depend on where it is run.
 ENVIRONMENT = {"PYTHONHASHSEED": "0", "TZ": "UTC", "COLUMNS": "100", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 START_SECONDS = 60.0
+STARTS = 3  # a kernel is told free ports, and dies if somebody else was quicker
+Started = TypeVar("Started")
 INTERRUPT_SECONDS = 5.0  # for a cell to notice that it was interrupted
 
 
@@ -31,6 +34,17 @@ class Ran:
     fresh: bool = False  # the kernel was given up for it: the next cell runs in a new one
 
 
+def started(start: Callable[[], Started]) -> Started:
+    """Starts a kernel; once more if it died before it answered, which jupyter_client says with a RuntimeError."""
+    for again in range(STARTS):
+        try:
+            return start()
+        except RuntimeError as error:
+            if again + 1 == STARTS or "died" not in str(error):
+                raise
+    raise AssertionError
+
+
 class Kernel:
     """One kernel, from the beginning to the end of a `with` block."""
 
@@ -41,13 +55,20 @@ class Kernel:
         self._manager: Any = None
 
     def __enter__(self) -> Self:
+        return started(self._start)
+
+    def _start(self) -> Self:
         from jupyter_client.manager import KernelManager
 
         self._manager = KernelManager(kernel_name="python3")
         self._manager.start_kernel(cwd=str(self._folder), env=self._environment, stderr=subprocess.DEVNULL)
         self._client = self._manager.blocking_client()
         self._client.start_channels()
-        self._client.wait_for_ready(timeout=START_SECONDS)
+        try:
+            self._client.wait_for_ready(timeout=START_SECONDS)
+        except RuntimeError:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(

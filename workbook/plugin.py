@@ -1,7 +1,8 @@
 """What pytest makes of notebooks: `pytest --nbval exercises` is a candidate's self-test.
 
 An exercise notebook becomes one test per exercise, judged by `judge`: solved passes, wrong fails with its message, and
-*not attempted* is counted by that name (and is no success, so the exit code is 1 until all is solved).
+*not attempted* is counted by that name (and is no success, so the exit code is 1 until all is solved). What nobody but
+its author can score is counted as self-scored, and is none to be waited for.
 
 Every other notebook is nbval's: each cell runs and must print what the file says. nbval 0.11 is mended in three places.
     a cell ending in ";"            was run in a way in which IPython ignores the semicolon (nbval issue 194)
@@ -22,7 +23,7 @@ from nbval.plugin import IPyNbCell, IPyNbFile
 
 from .check import State, Verdict
 from .judge import Answer, Judge, NotJudged, answers, is_exercise_notebook, keep_try, load, source_of
-from .kernel import ENVIRONMENT
+from .kernel import ENVIRONMENT, started
 from .source import Exercise
 
 
@@ -75,7 +76,8 @@ class ExerciseItem(pytest.Item):
 
     def runtest(self) -> None:
         verdict = self.parent.judge(self.exercise, self.answer)
-        if verdict.state is not State.SOLVED:
+        self.user_properties.append(("state", verdict.state.value))
+        if not verdict.state.done:
             raise NotSolved(verdict)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
@@ -97,7 +99,7 @@ class Notebook(IPyNbFile):  # type: ignore[misc]  # nbval is not typed
         for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)
         try:
-            super().setup()
+            started(super().setup)
         finally:
             patch.undo()
         kernel = self.kernel
@@ -151,19 +153,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.fail("this cell has no stored run: build the notebook again (make build)", pytrace=False)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Lets the report remember the verdict."""
-    report = yield
-    if call.excinfo and isinstance(call.excinfo.value, NotSolved):
-        report.user_properties.append(("state", call.excinfo.value.verdict.state.value))
-    return report
-
-
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
-    """Counts what was not attempted apart from what is wrong."""
-    if ("state", State.NOT_ATTEMPTED.value) in getattr(report, "user_properties", []):
-        return "not attempted", "o", "NOT ATTEMPTED"
+    """Counts what was not attempted apart from what is wrong, and what is self-scored from what is solved."""
+    state = dict(getattr(report, "user_properties", [])).get("state")
+    if state in (State.NOT_ATTEMPTED, State.SELF_SCORED) and getattr(report, "when", "") == "call":
+        return str(state), "o" if state == State.NOT_ATTEMPTED else "s", str(state).upper()
     return None

@@ -30,7 +30,8 @@ from typing import Any
 
 import yaml
 
-from .source import ROOT, Source, SourceError, source_with
+from .source import ROOT, Source, SourceError
+from .strict import StrictLoader
 
 WORDS = range(130, 281)  # of a model answer: one to two minutes aloud
 LINE = 100  # characters of a line on the sheet, as wide as a printed page
@@ -98,42 +99,30 @@ class Question:
 
 def questions_of(source: Source) -> tuple[Question, ...]:
     """The questions beside this source; none if it has none. Raises QuestionError."""
-    file = (ROOT / source.path).with_name("questions.yaml")
-    return read(file) if file.exists() else ()
+    file = (source.root / source.path).with_name("questions.yaml")
+    return read(file, source) if file.exists() else ()
 
 
-def read(file: Path) -> tuple[Question, ...]:
+def read(file: Path, source: Source) -> tuple[Question, ...]:
     """One file of the bank. Raises QuestionError."""
     try:
-        entries = yaml.load(file.read_text(), _Strict)
+        entries = yaml.load(file.read_text(), StrictLoader)
     except yaml.YAMLError as error:
         raise QuestionError(f"{file}: this is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(entries, list) or not entries:
         raise QuestionError(f"{file}: write a list of questions, each beginning with '- id:'")
-    questions = tuple(_Entry(file, number).question(entry) for number, entry in enumerate(entries, 1))
+    questions = tuple(_Entry(file, number, source).question(entry) for number, entry in enumerate(entries, 1))
     ids = [question.id for question in questions]
     for twice in {one for one in ids if ids.count(one) > 1}:
         raise QuestionError(f"{file}: {twice} is there twice: give each question a number of its own")
     return questions
 
 
-class _Strict(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML is not typed
-    """YAML in which a name stands once: the plain loader would keep the last and say nothing."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        names = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for name in names:
-            if names.count(name) > 1:
-                raise yaml.MarkedYAMLError(problem=f"{name!r} is there twice", problem_mark=node.start_mark)
-        found: dict[Any, Any] = super().construct_mapping(node, deep)
-        return found
-
-
 class _Entry:
     """Reads one entry of a file, and knows where it is when something is wrong with it."""
 
-    def __init__(self, file: Path, number: int) -> None:
-        self._file = file
+    def __init__(self, file: Path, number: int, source: Source) -> None:
+        self._file, self._exercises = file, source.exercises
         self._name = f"question {number}"
 
     def question(self, entry: Any) -> Question:
@@ -178,10 +167,9 @@ class _Entry:
             if len(line) > LINE or "\n" in line:
                 raise self.wrong(f"shorten by {len(line) - LINE}, to be one line of the sheet: {line!r}")
         for exercise, asked in question.probes.items():
-            source = source_with(exercise)
-            wrong = [v.name for v in source.exercises[exercise].variants if v.says] if source else []
-            if not source:
+            if exercise not in self._exercises:
                 raise self.wrong(f"probes: there is no exercise {exercise}")
+            wrong = [v.name for v in self._exercises[exercise].variants if v.says]
             for name in asked.keys() - set(wrong):
                 raise self.wrong(f"probes: {exercise} has no wrong answer {name!r}, only {', '.join(wrong)}")
         said = " ".join("\n".join([question.model_answer, question.sheet, *(c.line for c in question.cards)]).split())

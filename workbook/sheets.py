@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .questions import Question, questions_of
-from .source import Cell, Source, SourceError, sources
+from .source import Cell, Source, SourceError
 
 LINES = 60  # of a sheet: one printed page
 
@@ -41,10 +41,10 @@ def checkpoint(source: Source, *, interviewer: bool = False) -> list[Cell]:
     return cells
 
 
-def sheets() -> dict[Path, str]:
+def sheets(books: Iterable[Source]) -> dict[Path, str]:
     """The text of each day's sheet, by its path in the repository. Raises SourceError."""
     found: dict[Path, list[str]] = {}
-    for source in sources():
+    for source in books:
         bank = questions_of(source)
         if bank:
             path = _sheet_of(source)

@@ -22,17 +22,21 @@ The role of a code cell is its option `:role:`.
     scratch     for trying things out: only in the exercise notebook, and never judged
     wrong       a plausible wrong answer, with its `:name:` and what it must be told (`:says:`); in no notebook
     right       another right answer, with its `:name:`; in no notebook
-    solution    the reference answer
+    solution    the reference answer; or an empty cell, whose `:piece: tracker.values:parse_value` names the code of the
+                tracker that is the answer, and `:tests:` the tracker's tests that hold it
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+
+from .myst import cells
+from .piece import NoPiece
+from .piece import text as piece_text
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCKS = Path(__file__).resolve().parent / "blocks"
@@ -77,6 +81,8 @@ class Exercise:
     needs: str
     stub: str = ""
     solution: str = ""
+    piece: str | None = None  # the tracker's own code that is the solution
+    tests: str = ""  # the tracker's tests that hold this piece: a path and options for pytest
     variants: list[Variant] = field(default_factory=list)
 
     @property
@@ -84,12 +90,19 @@ class Exercise:
         """What an answer defines: by this a cell is known as one."""
         return defined(self.stub) | defined(self.solution)
 
+    @property
+    def language(self) -> str:
+        """The kind of its answer, as `kinds` names it: "implement (SQL, gaps to fill)" is SQL."""
+        found = re.search(r"\((\w+)", self.kind)
+        return found[1] if found else ""
+
 
 @dataclass
 class Source:
     """One file of exercises. `cells` is the exercise notebook, `explained` what the solution adds to each exercise."""
 
-    path: Path  # relative to the repository
+    root: Path  # the repository
+    path: Path  # relative to it
     title: str
     cells: list[Cell] = field(default_factory=list)
     explained: dict[str, list[str]] = field(default_factory=dict)
@@ -139,7 +152,7 @@ def source_with(exercise: str) -> Source | None:
     return next((source for source in sources() if exercise in source.exercises), None)
 
 
-def read_lesson(file: Path) -> Lesson:
+def read_lesson(file: Path, root: Path = ROOT) -> Lesson:
     """One lesson, taken apart. Raises SourceError."""
     found: list[Cell] = []
     for options, text in cells(file.read_text()):
@@ -147,12 +160,12 @@ def read_lesson(file: Path) -> Lesson:
         if set(options or {}) - {"tags"} or set(tags) - {"live"}:
             raise SourceError(f"{file}: a lesson's code cell has no other option than ':tags: [live]'\n{text[:200]}")
         found.append(Cell("text" if options is None else "code", text, tags=tags))
-    return Lesson(_relative(file), _title(found, file), tuple(found))
+    return Lesson(_relative(file, root), _title(found, file), tuple(found))
 
 
-def read(file: Path) -> Source:
+def read(file: Path, root: Path = ROOT) -> Source:
     """One file of exercises, taken apart. Raises SourceError."""
-    source = Source(_relative(file), title="")
+    source = Source(root, _relative(file, root), title="")
     current: Exercise | None = None
     solved = False
     for options, text in cells(file.read_text()):
@@ -182,9 +195,9 @@ def read(file: Path) -> Source:
     return source
 
 
-def _relative(file: Path) -> Path:
+def _relative(file: Path, root: Path) -> Path:
     path = file.resolve()
-    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+    return path.relative_to(root) if path.is_relative_to(root) else path
 
 
 def _title(cells: list[Cell], file: Path) -> str:
@@ -220,36 +233,20 @@ def _add_code(source: Source, current: Exercise | None, options: dict[str, str],
             current.stub = text
     elif current and role in ("wrong", "right") and name and (says is not None) == (role == "wrong"):
         current.variants.append(Variant(name, text, says))
+    elif current and role == "solution" and (piece := options.get("piece")):
+        try:
+            current.solution = piece_text(piece, source.root)
+        except NoPiece as missing:
+            raise SourceError(f"{file}: {current.id}: {missing}") from None
+        if text or not options.get("tests"):
+            raise SourceError(f"{file}: {current.id}: beside :piece: stands :tests:, and no text: it comes from there")
+        current.piece, current.tests = piece, options["tests"]
     elif current and role == "solution":
         current.solution = text
     else:
         raise SourceError(
             f"{file}: a code cell of the role {role!r} cannot stand here, or lacks a :name: or :says:\n{text[:200]}"
         )
-
-
-_FENCE = re.compile(
-    r"^```\{code-cell\}[^\n]*\n"  # ```{code-cell} ipython3
-    r"((?::[\w-]+:[^\n]*\n)*)"  # :role: answer
-    r"(.*?)"
-    r"^```$\n?",
-    re.MULTILINE | re.DOTALL,
-)
-
-
-def cells(text: str) -> Iterator[tuple[dict[str, str] | None, str]]:
-    """The cells of a MyST text, in order: (options, source) of a code cell, (None, source) of a Markdown cell.
-
-    This is the part of MyST that the sources use; a test holds it against jupytext, which takes over a second to load.
-    """
-    text = re.sub(r"\A---\n.*?^---$\n", "", text, flags=re.MULTILINE | re.DOTALL)
-    end = 0
-    for fence in _FENCE.finditer(text):
-        yield from _markdown(text[end : fence.start()])
-        options = dict(re.findall(r"^:([\w-]+): *(.*?) *$", fence[1], flags=re.MULTILINE))
-        yield options, fence[2].strip("\n")
-        end = fence.end()
-    yield from _markdown(text[end:])
 
 
 def defined(source: str) -> set[str]:
@@ -266,9 +263,3 @@ def defined(source: str) -> set[str]:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             names |= {target.id for target in targets if isinstance(target, ast.Name)}
     return names
-
-
-def _markdown(text: str) -> Iterator[tuple[None, str]]:
-    for part in re.split(r"^\+\+\+$", text, flags=re.MULTILINE):
-        if part.strip():
-            yield None, part.strip()

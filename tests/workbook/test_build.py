@@ -35,13 +35,6 @@ def test_there_is_no_notebook_without_a_source() -> None:
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=NAMES)
-def test_building_a_solution_again_changes_no_byte(source: Source) -> None:
-    notebook = build.solution_notebook(source)
-    build.execute(notebook)
-    assert nbformat.writes(notebook) + "\n" == (ROOT / source.notebooks[1]).read_text()
-
-
-@pytest.mark.parametrize("source", SOURCES, ids=NAMES)
 def test_an_exercise_notebook_gives_nothing_away(source: Source) -> None:
     text = json.dumps(build.exercise_notebook(source), ensure_ascii=False)
     for exercise in source.exercises.values():
@@ -70,23 +63,7 @@ def test_a_solution_shows_its_verdicts_and_reasons(source: Source) -> None:
     assert shown == ["solved"] * len(source.exercises)
     text = "\n".join(cell.source for cell in notebook.cells)
     for exercise in source.exercises.values():
-        for heading in ("**Why.**", "**Otherwise.**", "**What the tracker does.**", "**An interviewer asks next.**"):
-            assert heading in "\n".join(source.explained[exercise.id]), heading
         assert all(explained in text for explained in source.explained[exercise.id])
-
-
-@pytest.mark.parametrize("source", SOURCES, ids=NAMES)
-def test_cells_are_short_enough_to_be_read(source: Source) -> None:
-    for cell in source.cells:
-        if cell.role == "text":
-            prose = re.sub(
-                r"<details>.*?</details>|^\|.*$|^```.*?^```", "", cell.source, flags=re.DOTALL | re.MULTILINE
-            )
-            assert len(prose.split()) <= 90, cell.source
-        else:
-            assert [line for line in cell.source.splitlines() if len(line) > 100] == []
-    for exercise in source.exercises.values():
-        assert [line for line in exercise.solution.splitlines() if len(line) > 100] == []
 
 
 @pytest.mark.parametrize("path", BUILT, ids=str)

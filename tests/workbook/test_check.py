@@ -10,6 +10,7 @@ import pytest
 
 from workbook.check import VERDICT, CheckFailed, State, Verdict, check
 from workbook.kernel import Kernel
+from workbook.kinds import prose
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +42,14 @@ class TestInAKernel:
                 ["the likely cause", "checked:   answer() == 2", "got:       1", "expected:  2"],
             ),
             ("assert answer() == 2", ["checked:   answer() == 2", "got:       1", "expected:  2"]),
-            ('assert answer() < 1, "why"', ["why", "checked:   answer() < 1", "got:       1", "expected:  < 1"]),
+            ('assert answer() < 1, "why"', ["why", "checked:     answer() < 1", "got:         1", "expected <:  1"]),
             (
                 'assert answer() in (2, 3), "why"',
-                ["why", "checked:   answer() in (2, 3)", "got:       1", "expected:  in (2, 3)"],
+                ["why", "checked:     answer() in (2, 3)", "looked for:  1", "in:          (2, 3)"],
+            ),
+            (
+                'assert answer() not in (1, 3), "why"',
+                ["why", "checked:   answer() not in (1, 3)", "found:     1", "in:        (1, 3)"],
             ),
             (
                 'assert answer() is None, "why"',
@@ -93,6 +98,11 @@ class TestInAKernel:
         found = verdict(kernel, 'with check("d1.b1.e1"):\n    assert answer() == 1')
         assert found.message.startswith("your code raised ValueError: first\nin line 2")
 
+    def test_prose_is_scored_by_its_author(self, kernel: Kernel) -> None:
+        kernel.run("from workbook import prose", 5)
+        found = verdict(kernel, 'with check("d1.b1.e1"):\n    prose("so " * 20, ["one", "two"], "2")')
+        assert found == Verdict("d1.b1.e1", State.SELF_SCORED, "1 of 2 points\n1. one\n2. two")
+
     def test_ending_the_program_is_wrong(self, kernel: Kernel) -> None:
         found = verdict(kernel, 'import sys\nwith check("d1.b1.e1"):\n    sys.exit(1)')
         assert found == Verdict("d1.b1.e1", State.WRONG, "your code ended the program (sys.exit or exit)")
@@ -139,6 +149,10 @@ class TestInAPlainProcess:
             assert True
         assert done.exercise == "d1.b1.e1"
 
+    def test_neither_does_one_that_its_author_scores(self) -> None:
+        with check("d1.b1.e1"):
+            prose("so " * 20, ["one"], "1")
+
     def test_a_slow_one_is_ended(self) -> None:
         start = time.monotonic()
         with pytest.raises(CheckFailed, match="longer than 0.1 seconds"), check("d1.b1.e1", seconds=0.1):
@@ -163,4 +177,6 @@ def test_the_box_escapes_what_it_shows() -> None:
 def test_every_state_has_its_symbol_and_colour(state: State, tmp_path: Path) -> None:
     bundle = Verdict("d1.b1.e1", state)._repr_mimebundle_()
     assert bundle[VERDICT] == {"exercise": "d1.b1.e1", "state": state.value, "message": ""}
-    assert bundle["text/plain"] in ("○ d1.b1.e1 not attempted", "✗ d1.b1.e1 wrong", "✓ d1.b1.e1 solved")
+    assert bundle["text/plain"] in (
+        *("○ d1.b1.e1 not attempted", "✗ d1.b1.e1 wrong", "◐ d1.b1.e1 self-scored", "✓ d1.b1.e1 solved"),
+    )

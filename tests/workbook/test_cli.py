@@ -9,6 +9,7 @@ import pytest
 
 from workbook import cli
 from workbook.build import exercise_notebook
+from workbook.check import State, Verdict
 from workbook.source import Source, sources
 
 WARM_UP, BLOCK = sources()
@@ -38,7 +39,9 @@ def write(checkout: Path, source: Source, answer: str | None = None) -> None:
     nbformat.write(notebook, file)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["check", "--help"], ["study", "--help"], ["build", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["check", "--help"], ["study", "--help"], ["author", "build", "--help"]]
+)
 def test_every_command_explains_itself(arguments: list[str]) -> None:
     ran = subprocess.run([sys.executable, "-m", "workbook", *arguments], capture_output=True, text=True, check=True)
     assert "usage: workbook" in ran.stdout
@@ -71,6 +74,16 @@ def test_one_that_is_solved_is_a_success(checkout: Path, capsys: pytest.CaptureF
     write(checkout, WARM_UP, RIGHT)
     assert cli.main(["check", "d0.b0.e1"]) == 0
     assert capsys.readouterr().out == "✓ d0.b0.e1 solved\n    4 checks passed\n"
+
+
+def test_one_that_its_author_scored_is_a_success(
+    checkout: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verdict = Verdict("d0.b0.e1", State.SELF_SCORED, "2 of 3 points")
+    monkeypatch.setattr(cli, "judge_notebook", lambda path, wanted: iter([verdict]))
+    assert cli.main(["check", "d0.b0.e1", "d1.b3.e1"]) == 0
+    said = capsys.readouterr().out
+    assert said == "◐ d0.b0.e1 self-scored\n    2 of 3 points\n" * 2 + "2 self-scored\n"
 
 
 def test_a_wrong_one_is_told_why(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:

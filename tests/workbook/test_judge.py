@@ -171,13 +171,9 @@ def test_every_notebook_gets_its_verdict(
 
 
 @pytest.mark.parametrize("text", ["while True: pass", "def best_run(losses):\n    while True: pass"])
-def test_an_endless_answer_is_ended(
-    source: Source, notebook: Notebook, monkeypatch: pytest.MonkeyPatch, text: str
-) -> None:
-    monkeypatch.setattr("workbook.judge.ANSWER_SECONDS", 0.5)
-    monkeypatch.setattr("workbook.judge.CHECK_SECONDS", 0.5)
+def test_an_endless_answer_is_ended(source: Source, notebook: Notebook, text: str) -> None:
     answer(text)(notebook)
-    with Judge(source) as judge:
+    with Judge(source, seconds=0.5) as judge:
         verdict = judge.judge(source.exercises[ID], answers(notebook)[ID])
         assert (verdict.state, verdict.message) == (State.WRONG, "it took longer than 0.5 seconds: an endless loop?")
         answer(RIGHT)(notebook)

@@ -5,11 +5,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import nbformat
 import pytest
 
+from workbook import plugin
 from workbook.build import exercise_notebook
+from workbook.check import State
 from workbook.judge import is_exercise_notebook
 from workbook.source import ROOT, lessons, source_with, sources
 
@@ -97,6 +101,21 @@ class TestExercises:
         assert code == 2
         assert "was not built from a source of this workbook" in said
         assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("state", "when", "told"),
+    [
+        (State.NOT_ATTEMPTED, "call", ("not attempted", "o", "NOT ATTEMPTED")),
+        (State.SELF_SCORED, "call", ("self-scored", "s", "SELF-SCORED")),
+        (State.SELF_SCORED, "teardown", None),
+        (State.SOLVED, "call", None),
+        (State.WRONG, "call", None),
+    ],
+)
+def test_what_is_neither_right_nor_wrong_has_a_name_of_its_own(state: State, when: str, told: object) -> None:
+    report: Any = SimpleNamespace(user_properties=[("state", state.value)], when=when)
+    assert plugin.pytest_report_teststatus(report) == told
 
 
 class TestLessons:

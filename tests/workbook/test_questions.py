@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 
 from workbook import questions
-from workbook.questions import Card, Figure, FollowUp, QuestionError, questions_of, read
+from workbook.questions import Card, Figure, FollowUp, QuestionError, read
 from workbook.source import sources
 
+BLOCK = sources()[1]
 GOOD = f"""
 - id: d1.b3.q1
   core: true
@@ -62,7 +63,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_question_is_read(file: Path) -> None:
     file.write_text(GOOD)
-    (question,) = read(file)
+    (question,) = read(file, BLOCK)
     assert (question.id, question.core, question.prompt) == ("d1.b3.q1", True, "What do you do?")
     assert (question.ask_first, question.must_mention) == (("Who needs it?",), ("one", "two", "three"))
     assert question.model_answer.startswith("It took 800 milliseconds, and now now")
@@ -128,7 +129,7 @@ def test_a_question_out_of_form_is_told_what_to_mend(file: Path, before: str, af
     assert before in GOOD
     file.write_text(GOOD.replace(before, after))
     with pytest.raises(QuestionError) as refused:
-        read(file)
+        read(file, BLOCK)
     assert str(refused.value).startswith(f"{file}: ")
     assert says in str(refused.value)
 
@@ -136,23 +137,4 @@ def test_a_question_out_of_form_is_told_what_to_mend(file: Path, before: str, af
 def test_a_longer_number_does_not_count_as_the_figure(file: Path) -> None:
     file.write_text(GOOD.replace('sheet: "Measure first: 800 ms."', "sheet: 'Measure: 800 ms, not 1.800 ms.'"))
     with pytest.raises(QuestionError, match=r"where does '1.800 ms' come from"):
-        read(file)
-
-
-def test_every_block_with_exercises_has_its_questions() -> None:
-    start, *blocks = sources()
-    assert questions_of(start) == ()
-    for source in blocks:
-        bank = questions_of(source)
-        assert len([question for question in bank if question.core]) == 2
-        assert sum(len(question.cards) for question in bank) == 6
-
-
-def test_each_wrong_answer_to_a_core_exercise_becomes_a_question() -> None:
-    """An interviewer who sees one of them in a candidate's notebook knows what to ask."""
-    for source in sources()[1:]:
-        asked = {
-            (exercise, name) for q in questions_of(source) for exercise, names in q.probes.items() for name in names
-        }
-        wrong = {(e.id, v.name) for e in source.exercises.values() if e.weight == "core" for v in e.variants if v.says}
-        assert wrong <= asked
+        read(file, BLOCK)

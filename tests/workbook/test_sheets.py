@@ -50,14 +50,14 @@ class TestCheckpoint:
 
 class TestSheet:
     def test_it_has_the_line_and_the_cards_of_each_question(self, bank: tuple[Question, ...]) -> None:
-        text = sheets.sheets()[SHEET]
+        text = sheets.sheets(sources())[SHEET]
         assert "\n## 1.3 · Database schema\n" in text
         for question in bank:
             assert f"\n- {question.sheet}\n" in text
             assert all(f"\n- {card.front} **{card.back}**\n" in text for card in question.cards)
 
     def test_each_is_one_printed_page(self) -> None:
-        for text in sheets.sheets().values():
+        for text in sheets.sheets(sources()).values():
             lines = text.splitlines()
             assert len(lines) <= 60
             assert max(map(len, lines)) <= 100
@@ -71,18 +71,18 @@ class TestSheet:
             return (many,) if source is BLOCK else ()
 
         monkeypatch.setattr(sheets, "questions_of", asked)
-        assert len(sheets.sheets()[SHEET].splitlines()) == 60
+        assert len(sheets.sheets(sources())[SHEET].splitlines()) == 60
         many = replace(many, cards=(*many.cards, Card("one", "more")))
         with pytest.raises(SourceError, match=f"{SHEET} has 61 lines, a page 60: leave out some cards"):
-            sheets.sheets()
+            sheets.sheets(sources())
 
     def test_there_is_none_without_questions(self) -> None:
         found = {path.relative_to(ROOT) for path in (ROOT / "cheatsheets").rglob("*") if path.is_file()}
-        assert found == set(sheets.sheets())
+        assert found == set(sheets.sheets(sources()))
 
     def test_it_is_built_once_and_a_change_is_drift(self, tmp_path: Path) -> None:
         file = tmp_path / SHEET
-        text = sheets.sheets()[SHEET]
+        text = sheets.sheets(sources())[SHEET]
         assert build.build_sheet(file, text, check=True).outcome == "stale"
         assert build.build_sheet(file, text).outcome == "written"
         assert build.build_sheet(file, text).outcome == "unchanged"

@@ -1,9 +1,8 @@
 from pathlib import Path
 
-import jupytext
 import pytest
 
-from workbook.source import BLOCKS, SourceError, cells, lessons, read, read_lesson, source_with, sources
+from workbook.source import SourceError, lessons, read, read_lesson, source_with, sources
 
 GOOD = """---
 kernelspec: {}
@@ -130,6 +129,47 @@ def test_a_source_out_of_form_is_told_what_to_write(tmp_path: Path, before: str,
         read(write(tmp_path, GOOD.replace(before, after)))
 
 
+PIECE = """:role: solution
+:piece: tracker.values:now_ms
+:tests: tests/tracker/test_values.py
+```
+"""
+SOLVED = """:role: solution
+
+def f():
+    return 1
+```
+"""
+
+
+def test_a_solution_can_be_the_trackers_own_code(tmp_path: Path) -> None:
+    exercise = read(write(tmp_path, GOOD.replace(SOLVED, PIECE))).exercises["d1.b1.e1"]
+    assert exercise.solution.startswith("def now_ms() -> int:")
+    assert (exercise.piece, exercise.tests) == ("tracker.values:now_ms", "tests/tracker/test_values.py")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        (":now_ms", ":gone", "d1.b1.e1: tracker.values:gone: its module has no function and no class 'gone'"),
+        ("tracker.values", "tracker.gone", "d1.b1.e1: tracker.gone:now_ms: there is no module tracker/gone.py"),
+        (":tests: tests/tracker/test_values.py\n", "", "beside :piece: stands :tests:, and no text"),
+        ("values.py\n", "values.py\n\ndef f(): pass\n", "beside :piece: stands :tests:, and no text"),
+    ],
+)
+def test_a_piece_that_is_none_is_refused(tmp_path: Path, before: str, after: str, says: str) -> None:
+    with pytest.raises(SourceError, match=says):
+        read(write(tmp_path, GOOD.replace(SOLVED, PIECE.replace(before, after))))
+
+
+@pytest.mark.parametrize(
+    ("kind", "language"), [("implement (SQL, gaps to fill)", "SQL"), ("repair (Python)", "Python"), ("explain", "")]
+)
+def test_the_kind_of_an_answer_stands_in_brackets(tmp_path: Path, kind: str, language: str) -> None:
+    text = GOOD.replace("implement (Python)", kind)
+    assert read(write(tmp_path, text)).exercises["d1.b1.e1"].language == language
+
+
 LESSON = """---
 kernelspec: {}
 ---
@@ -180,21 +220,6 @@ def test_a_lesson_lies_where_its_block_does() -> None:
         assert f"workbook/blocks/{lesson.notebook.relative_to('notebooks').with_suffix('')}/lesson.md" == str(
             lesson.path
         )
-
-
-@pytest.mark.parametrize("file", sorted(BLOCKS.glob("**/*.md")), ids=lambda file: file.parent.name)
-def test_cells_are_those_that_jupytext_finds(file: Path) -> None:
-    """The oracle: jupytext's own reading of MyST."""
-    theirs = [
-        (dict(cell.metadata) if cell.cell_type == "code" else None, cell.source) for cell in jupytext.read(file).cells
-    ]
-    ours = list(cells(file.read_text()))
-    assert [source for _, source in ours] == [source for _, source in theirs]
-    for (options, _), (metadata, _) in zip(ours, theirs, strict=True):
-        assert (options is None) == (metadata is None)
-        assert {k: v for k, v in (options or {}).items() if k != "tags"} == {
-            k: v for k, v in (metadata or {}).items() if k != "tags"
-        }
 
 
 def test_no_exercise_has_two_sources() -> None:

@@ -1,0 +1,1 @@
+"""A package with one piece, for the tests of the contract."""

@@ -1,0 +1,35 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workbook.author.mutants import FAILED, PASSED, REFERENCE, judge
+from workbook.source import ROOT
+
+
+def test_the_tests_are_asked_about_the_reference_and_each_mutant(scratch: Any) -> None:
+    wrong = {
+        "low": "def clamp(value, low, high):\n    return low",
+        "same": "def clamp(value, low, high):\n    return low if value != value else min(max(value, low), high)",
+        "no Python": "def clamp(",
+    }
+    assert judge("scratch.clamp:clamp", "clamp_tests.py", wrong, scratch.root) == {
+        REFERENCE: PASSED,
+        "low": FAILED,
+        "same": PASSED,
+        "no Python": 2,  # pytest could not even collect
+    }
+
+
+def test_a_piece_of_the_tracker_meets_the_trackers_own_tests() -> None:
+    """The real package, loaded by real tests: what a mutant changes is seen by whatever imports it."""
+    wrong = {"constant": "def rank(*_):\n    return 0"}
+    said = judge("tracker.values:rank", "tests/tracker/test_values.py -k rank", wrong, ROOT)
+    assert said == {REFERENCE: PASSED, "constant": FAILED}
+
+
+def test_what_could_not_be_tried_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(
+        RuntimeError, match="the mutants of gone:piece were not tried: (.|\\n)*there is no module gone.py"
+    ):
+        judge("gone:piece", "x.py", {}, tmp_path)
