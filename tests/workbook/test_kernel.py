@@ -51,7 +51,7 @@ def test_leaving_is_an_error_and_the_kernel_stays(kernel: Kernel, source: str) -
 def test_a_cell_that_takes_all_memory_costs_the_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workbook.kernel.MEMORY", 2**30)
     with Kernel(tmp_path) as kernel:
-        ran = kernel.run("kept = []\nwhile True: kept.append(bytearray(2**20))", 60)
+        ran = kernel.run("kept = []\nwhile len(kept) < 2048: kept.append(bytearray(2**20))", 60)
         assert ran.error is not None
         assert (ran.error["ename"], ran.error["evalue"]) == ("MemoryError", "it wanted more than 1 GB")
         assert (ran.stopped, ran.fresh) == (None, True)
