@@ -69,17 +69,18 @@ class Verdict:
         return f"{text}\n{self.message}" if self.message else text
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        """How Jupyter shows it."""
+        """How Jupyter shows it. All text has the page's own colour, so it can be read on a light and on a dark one."""
         colour = COLOUR[self.state]
         first, _, rest = self.message.partition("\n")
         box = (
-            f'<div style="border-left: 4px solid {colour}; padding: 2px 12px; margin: 4px 0">'
-            f'<b style="color: {colour}">{SYMBOL[self.state]} {html.escape(self.exercise)} {self.state}</b>'
+            f'<div style="border-left: 4px solid {colour}; background: {colour}1f; padding: 4px 12px; margin: 4px 0">'
+            f'<b><span style="color: {colour}">{SYMBOL[self.state]}</span> '
+            f"{html.escape(self.exercise)} {self.state}</b>"
         )
         if first:
             box += f"<div>{html.escape(first)}</div>"
         if rest:
-            box += f'<pre style="margin: 4px 0; white-space: pre-wrap">{html.escape(rest)}</pre>'
+            box += f'<pre style="background: none; margin: 4px 0; white-space: pre-wrap">{html.escape(rest)}</pre>'
         data = {"exercise": self.exercise, "state": self.state.value, "message": self.message}
         return {"text/plain": str(self), "text/html": box + "</div>", VERDICT: data}
 

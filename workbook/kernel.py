@@ -22,6 +22,15 @@ START_SECONDS = 60.0
 STARTS = 3  # a kernel is told free ports, and dies if somebody else was quicker
 Started = TypeVar("Started")
 INTERRUPT_SECONDS = 5.0  # for a cell to notice that it was interrupted
+# Bytes that a kernel may hold, so that an answer which collects without end gets a MemoryError before the machine has
+# to swap. A notebook of ours holds 0.3 GB; per processor, the threads of numerical libraries reserve up to 0.1 GB.
+MEMORY = 4 * 2**30 + (os.cpu_count() or 1) * 2**27
+# Linux keeps to that limit; macOS takes it, and does not. `quit()` and `exit` would end the kernel a moment after the
+# cell, in the middle of the next one: now they are what `sys.exit()` is.
+PRELUDE = """
+get_ipython().ask_exit = __import__("sys").exit
+__import__("resource").setrlimit(__import__("resource").RLIMIT_DATA, ({0}, {0}))
+"""
 
 
 @dataclass
@@ -69,6 +78,7 @@ class Kernel:
         except RuntimeError:
             self.__exit__(None, None, None)
             raise
+        self._client.execute(PRELUDE.format(MEMORY), silent=True, stop_on_error=False)
         return self
 
     def __exit__(
@@ -82,8 +92,11 @@ class Kernel:
         ran = Ran()
         request = self._client.execute(source, allow_stdin=False)
         if self._collect(request, ran, seconds):
-            return ran
-        if self._manager.is_alive():
+            if ran.error is None or not ran.error["ename"].endswith("MemoryError"):
+                return ran
+            # What it collected may be held by its names still, and would be missing for the cells to come.
+            ran.error = ran.error | {"evalue": ran.error["evalue"] or f"it wanted more than {MEMORY / 2**30:.0f} GB"}
+        elif self._manager.is_alive():
             ran.stopped = f"it took longer than {seconds:g} seconds: an endless loop?"
             self._manager.interrupt_kernel()
             if self._collect(request, ran, INTERRUPT_SECONDS):

@@ -177,6 +177,7 @@ def test_the_box_escapes_what_it_shows() -> None:
 def test_every_state_has_its_symbol_and_colour(state: State, tmp_path: Path) -> None:
     bundle = Verdict("d1.b1.e1", state)._repr_mimebundle_()
     assert bundle[VERDICT] == {"exercise": "d1.b1.e1", "state": state.value, "message": ""}
+    assert bundle["text/html"].count("color: ") == bundle["text/html"].count("<span") == 1  # all else: the page's own
     assert bundle["text/plain"] in (
         *("○ d1.b1.e1 not attempted", "✗ d1.b1.e1 wrong", "◐ d1.b1.e1 self-scored", "✓ d1.b1.e1 solved"),
     )

@@ -202,6 +202,17 @@ def test_a_moved_notebook_is_found(tmp_path: Path, source: Source, notebook: Not
     assert find(source, tmp_path) == built
 
 
+def test_beside_its_copies_the_notebook_that_was_built_counts(
+    tmp_path: Path, source: Source, notebook: Notebook
+) -> None:
+    built = tmp_path / source.notebooks[0]
+    built.parent.mkdir()
+    answer(RIGHT)(notebook)
+    for copied in (tmp_path / "a.ipynb", built.with_name("a.ipynb"), built.with_name("start-Copy1.ipynb"), built):
+        copied.write_text(json.dumps(notebook))
+    assert find(source, tmp_path) == built
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"cells": [1], "metadata": {}}', "\xff"])
 def test_a_file_that_is_no_notebook_is_told_apart(tmp_path: Path, content: str) -> None:
     file = tmp_path / "a.ipynb"

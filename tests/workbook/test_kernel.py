@@ -1,3 +1,4 @@
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,26 @@ def test_a_cell_that_kills_the_kernel_is_noticed_at_once(kernel: Kernel) -> None
     assert time.monotonic() - start < 20
     assert (ran.stopped, ran.fresh) == ("it ended Python itself (os._exit, a crash, or out of memory)", True)
     assert kernel.run("assert 'os' not in globals()", 5).error is None
+
+
+@pytest.mark.parametrize("source", ["quit()", "exit", "import sys; sys.exit()"])
+def test_leaving_is_an_error_and_the_kernel_stays(kernel: Kernel, source: str) -> None:
+    kernel.run("x = 5", 5)
+    ran = kernel.run(source, 5)
+    assert ran.error is not None
+    assert (ran.error["ename"], ran.fresh) == ("SystemExit", False)
+    assert kernel.run("import time; time.sleep(0.5); assert x == 5", 5).error is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems take the limit, and do not keep to it")
+def test_a_cell_that_takes_all_memory_costs_the_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workbook.kernel.MEMORY", 2**30)
+    with Kernel(tmp_path) as kernel:
+        ran = kernel.run("kept = []\nwhile len(kept) < 2048: kept.append(bytearray(2**20))", 60)
+        assert ran.error is not None
+        assert (ran.error["ename"], ran.error["evalue"]) == ("MemoryError", "it wanted more than 1 GB")
+        assert (ran.stopped, ran.fresh) == (None, True)
+        assert kernel.run("assert 'kept' not in globals(); x = bytearray(2**29)", 5).error is None
 
 
 def test_a_cell_that_asks_is_an_error(kernel: Kernel) -> None:
