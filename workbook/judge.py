@@ -145,7 +145,10 @@ class Judge:
                 "its answer cell is gone: copy it from a fresh checkout, or undo the deletion in JupyterLab",
             )
         check = self._prepare(exercise)
+        tried_out = {cell.source for cell in self._source.cells if cell.role == "scratch"}
         for source, is_answer in answer.cells:
+            if source in tried_out:  # as we built it, it defines nothing that an answer could need
+                continue
             ran = self._run(source, self._seconds)
             verdict = _of_answer(exercise.id, ran) if is_answer or ran.stopped else None
             if verdict:

@@ -84,6 +84,15 @@ def split_in_two(notebook: Notebook) -> None:
     next(c for c in notebook["cells"] if c["source"] == EXERCISES[VICTIM].stub)["source"] = f'rest = """{text}'
 
 
+def a_helper_in_a_scratch_cell(notebook: Notebook) -> None:
+    answer("LATEST_SQL = helper()")(notebook)
+    scratch = next(c for c in notebook["cells"] if c["metadata"].get("workbook", {}).get("role") == "scratch")
+    scratch["metadata"]["workbook"]["exercise"] = VICTIM
+    scratch["source"] = f"def helper():\n    return {SOLUTION.partition('=')[2].strip()}"
+    notebook["cells"].remove(scratch)
+    notebook["cells"].insert(notebook["cells"].index(cell(notebook)), scratch)
+
+
 def run_and_saved_by_jupyterlab(notebook: Notebook) -> None:
     """It writes counts, outputs and times, and a text as its lines."""
     answer(SOLUTION)(notebook)
@@ -108,6 +117,7 @@ CASES = [
     (turned_raw, State.NOT_ATTEMPTED, "its answer cell is gone"),
     (copied_and_answered_in_the_copy, State.SOLVED, ALL),
     (split_in_two, State.SOLVED, ALL),
+    (a_helper_in_a_scratch_cell, State.SOLVED, ALL),
     (run_and_saved_by_jupyterlab, State.SOLVED, ALL),
 ]
 NAMES = ["os._exit", "kill", "sys.exit", "quit", "input", "syntax", *(edit.__name__ for edit, *_ in CASES[6:])]

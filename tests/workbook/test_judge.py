@@ -180,6 +180,18 @@ def test_an_endless_answer_is_ended(source: Source, notebook: Notebook, text: st
         assert judge.judge(source.exercises[ID], answers(notebook)[ID]).state is State.SOLVED
 
 
+def test_a_scratch_cell_is_run_once_somebody_wrote_in_it() -> None:
+    """As it was built it only draws, which costs more than many an answer."""
+    block = source_with("d1.b3.e5")
+    assert block
+    exercise = block.exercises["d1.b3.e5"]
+    (drawing,) = [c.source for c in block.cells if (c.exercise, c.role) == (exercise.id, "scratch")]
+    with Judge(block) as judge:
+        for cell, runs in ((drawing, False), (drawing + "\n", True)):
+            assert judge.judge(exercise, Answer([(exercise.solution, True), (cell, False)])).state is State.SOLVED
+            assert (judge._kernel.run("columns", 5).error is None) is runs
+
+
 def test_a_renamed_and_moved_notebook_is_judged(tmp_path: Path, notebook: Notebook) -> None:
     answer(RIGHT)(notebook)
     file = tmp_path / "my own copy.ipynb"
