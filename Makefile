@@ -14,7 +14,7 @@ READY := .venv/.ready
 help:
 	@echo 'make study      set everything up, open the workbook with the tracker running'
 	@echo 'make test       set everything up, run every check and test'
-	@echo 'make test-fast  the tests that need no browser (for daily use)'
+	@echo 'make test-fast  the tests that take no longer than a coffee (for daily use)'
 	@echo 'make test-slow  the long runs'
 	@echo 'make lint       ruff and mypy          make format  let ruff mend what it can'
 	@echo 'make build      notebooks from their sources in workbook/blocks'
@@ -44,7 +44,7 @@ test: setup browser lint
 	$(BIN)/pytest $(SIDE_BY_SIDE) --durations=10
 
 test-fast: setup
-	$(BIN)/pytest $(SIDE_BY_SIDE) -m 'not browser and not slow'
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m 'not browser and not slow and not thorough'
 
 test-slow: setup browser
 	$(BIN)/pytest -m 'slow or hypothesis' --hypothesis-profile=slow

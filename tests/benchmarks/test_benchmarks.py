@@ -24,6 +24,9 @@ COMMAND = [sys.executable, "-m", "benchmarks"]
 RESULTS = ROOT / "benchmarks/results.json"
 
 
+pytestmark = pytest.mark.thorough
+
+
 @pytest.fixture
 def measured(server: Any) -> Server:
     return Server(server.url, psutil.Process())

@@ -12,6 +12,7 @@ from workbook.labs import offline
 from workbook.labs.postgres import SWITCH
 from workbook.source import ROOT, Lesson, lessons
 
+pytestmark = pytest.mark.thorough
 BUILD = """
 import sys
 from pathlib import Path

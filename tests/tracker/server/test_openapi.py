@@ -113,7 +113,10 @@ def fuzz(url: str, examples: int) -> tuple[list[str], Counter[int]]:
     return wrong, statuses
 
 
-@pytest.mark.parametrize(("examples", "least"), [(20, 1000), pytest.param(750, 10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("examples", "least"),
+    [pytest.param(20, 1000, marks=pytest.mark.thorough), pytest.param(750, 10_000, marks=pytest.mark.slow)],
+)
 def test_the_server_does_what_its_document_says(server: Any, examples: int, least: int) -> None:
     fill(server.url)
     wrong, statuses = fuzz(server.url, examples)

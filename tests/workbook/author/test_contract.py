@@ -11,6 +11,8 @@ from workbook.author.evidence import Evidence
 from workbook.build import build_exercises, build_solutions
 from workbook.labs import offline
 
+pytestmark = pytest.mark.thorough
+
 
 def first(scratch: Any, number: int) -> str:
     """The first complaint of this line, or nothing."""
