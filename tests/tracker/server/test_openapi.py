@@ -23,6 +23,7 @@ ROWS = 60
 LISTS = ("status", "keys", "run")  # parameters that may be sent several times
 NO_NAMES = ("params", "tags", "description", "sort", "cursor")
 CONFIG = {
+    "request-timeout": 60,  # seconds: a busy machine is no fault of the server
     "output": {"sanitization": {"enabled": False}},  # a metric's key is no secret
     # Nothing but a cursor is refused with 400: one that we did not hand out, and no document can say which we did.
     "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "304", "400", "404", "409"]}},
@@ -102,8 +103,10 @@ def fuzz(url: str, examples: int) -> tuple[list[str], Counter[int]]:
     wrong: list[str] = []
     statuses: Counter[int] = Counter()
     for event in from_schema(schema).execute():
-        if isinstance(event, events.NonFatalError | events.FatalError):
-            wrong.append(str(vars(event)))
+        if isinstance(event, events.NonFatalError):
+            wrong.append(f"{event.phase} {event.label}: {event.value!r}")
+        elif isinstance(event, events.FatalError):
+            wrong.append(repr(event.exception))
         elif isinstance(event, events.ScenarioFinished):
             answers = event.recorder.interactions
             statuses.update(answer.response.status_code for answer in answers.values() if answer.response)
