@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 from .author.cli import add_commands
 from .check import State
 from .judge import NotJudged, find, is_exercise_notebook, judge_notebook
-from .source import ROOT, SourceError, source_with, sources
+from .source import ROOT, Source, SourceError, source_with, sources
 
 
 class Mistake(Exception):
@@ -26,6 +27,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     check = commands.add_parser("check", help="judge your answers: all, one exercise (d1.b3.e3), or a notebook's")
     check.add_argument("targets", nargs="*", metavar="ID|NOTEBOOK", help="nothing: every exercise there is")
     check.set_defaults(run=_check)
+
+    status = commands.add_parser("status", help="how every exercise stands, what is left, and what comes next")
+    status.set_defaults(run=_status)
+
+    hint = commands.add_parser("hint", help="an exercise's next hint; each says a little more")
+    hint.add_argument("exercise", metavar="ID")
+    hint.add_argument("number", nargs="?", type=int, metavar="N", help="this one, instead of the next")
+    hint.set_defaults(run=_hint)
+
+    solution = commands.add_parser(
+        "solution", help="after a try: the solution, why, and what your answer has otherwise"
+    )
+    solution.add_argument("exercise", metavar="ID")
+    solution.add_argument("--anyway", action="store_true", help="without a try")
+    solution.set_defaults(run=_solution)
 
     reset = commands.add_parser(
         "reset", help="begin an exercise (d1.b3.e3), a block (d1.b3) or all anew; tries are kept"
@@ -79,8 +95,71 @@ def _targets(named: Sequence[str]) -> Iterator[tuple[Path, set[str] | None]]:
         elif Path(name).exists():
             raise Mistake(f"{name} is no exercise notebook")
         else:
-            known = ", ".join(exercise for source in sources() for exercise in source.exercises)
-            raise Mistake(f"there is no exercise and no notebook {name!r}; the exercises are {known}")
+            raise Mistake(f"there is no exercise and no notebook {name!r}; the exercises are {_all_exercises()}")
+
+
+def _status(options: argparse.Namespace) -> int:
+    from .board import board, rows
+
+    for line, state in board(rows(sources())):
+        print(_coloured(line, state) if state else line)
+    return 0
+
+
+def _hint(options: argparse.Namespace) -> int:
+    from .progress import NotKept, change, read
+
+    name = options.exercise
+    hints = _known(name).hints(name)
+    try:
+        shown = read(say=_warn).hints.get(name, 0)
+    except NotKept as reason:
+        shown = 0
+        _warn(str(reason))
+    number = options.number or min(shown + 1, len(hints))
+    if not 1 <= number <= len(hints):
+        raise Mistake(f"{name} has {len(hints)} hints: there is none with the number {number}")
+    print(f"{name}, hint {number} of {len(hints)}: {hints[number - 1].title}\n\n{hints[number - 1].text}\n")
+    more = f"workbook hint {name}" if number < len(hints) else f"after a try, workbook solution {name}"
+    print(f"If that does not help: {more}")
+    if number > shown:
+        try:
+            change(lambda progress: progress.hints.update({name: number}), say=_warn)
+        except NotKept as reason:
+            _warn(str(reason))
+    return 0
+
+
+def _solution(options: argparse.Namespace) -> int:
+    from .progress import NotKept, change
+    from .solution import solution
+
+    name = options.exercise
+    source = _known(name)
+    text = solution(source, name, anyway=options.anyway)
+    if text is None:
+        raise Mistake(f"try {name} first (workbook hint {name} helps), or say --anyway")
+    print(text)
+    try:
+        change(lambda progress: progress.solutions.setdefault(name, time.time_ns() // 1_000_000), say=_warn)
+    except NotKept as reason:
+        _warn(str(reason))
+    return 0
+
+
+def _known(exercise: str) -> Source:
+    source = source_with(exercise)
+    if source is None:
+        raise Mistake(f"there is no exercise {exercise!r}; the exercises are {_all_exercises()}")
+    return source
+
+
+def _all_exercises() -> str:
+    return ", ".join(exercise for source in sources() for exercise in source.exercises)
+
+
+def _warn(text: str) -> None:
+    print(f"workbook: {text}", file=sys.stderr)
 
 
 def _reset(options: argparse.Namespace) -> int:

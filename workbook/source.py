@@ -45,6 +45,8 @@ ID = r"d\d\.b\d\.e\d+"
 _HEADING = re.compile(rf"## ({ID}) · (.+)")
 _HEADER = re.compile(r"\*(\d+) minutes · (core|extra) · (.+?) · needs (.+?)\*")
 
+_HINT = re.compile(r"<details><summary>Hint \d+: ([^<]*)</summary>\n(.*?)</details>", re.DOTALL)
+
 
 class SourceError(Exception):
     """A source that does not keep to the form; the text says where and what to write."""
@@ -108,6 +110,11 @@ class Source:
     explained: dict[str, list[str]] = field(default_factory=dict)
     exercises: dict[str, Exercise] = field(default_factory=dict)
 
+    def hints(self, exercise: str) -> list[Hint]:
+        """Of an exercise, from the first to the last."""
+        text = "\n".join(cell.source for cell in self.cells if (cell.role, cell.exercise) == ("text", exercise))
+        return [Hint(title, body.strip()) for title, body in _HINT.findall(text)]
+
     @property
     def notebooks(self) -> tuple[Path, Path]:
         """The exercise notebook and the solution notebook, relative to the repository."""
@@ -118,6 +125,14 @@ class Source:
             Path(f"exercises/{block}-exercises.ipynb"),
             Path(f"solutions/{block}-solutions.ipynb"),
         )
+
+
+@dataclass(frozen=True)
+class Hint:
+    """One step of help: where it helps, and how."""
+
+    title: str
+    text: str
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,8 @@ An update goes step by step, and whatever ends it in the middle, the next one go
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +22,7 @@ from .graft import graft, work_in
 from .judge import answers, find, load
 from .source import ROOT, Source
 from .tries import keep
+from .whole import unused, write_whole
 
 STATE = Path(".workbook")
 COPIES = STATE / "update"
@@ -51,7 +50,7 @@ def update(root: Path = ROOT, say: Say = print) -> None:
     for name in names:
         left = _put_back(root, name)
         say(f"{name}: your work is in it" + (f", but for what has no place in it any more: {left}" if left else ""))
-    copies.replace(root / STATE / f"updated-{_now()}")
+    copies.replace(unused(root / STATE / "updated"))
     if problem:
         raise NotUpdated(problem)
 
@@ -67,7 +66,7 @@ def reset(source: Source, wanted: set[str] | None, root: Path = ROOT) -> Path:
             keep(exercise, "put away", answer.cells, root)
     notebook = _read(file)
     if wanted is None:
-        kept = root / STATE / f"reset-{_now()}" / file.name
+        kept = unused(root / STATE / "reset") / file.name
         kept.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, kept)
         from .build import exercise_notebook
@@ -79,16 +78,6 @@ def reset(source: Source, wanted: set[str] | None, root: Path = ROOT) -> Path:
             cell.source, cell.outputs, cell.execution_count = source.exercises[mark["exercise"]].stub, [], None
     write_whole(file, nbformat.writes(notebook) + "\n")
     return file
-
-
-def write_whole(file: Path, text: str) -> None:
-    """Whoever looks, or ends us in the middle, finds the old file or the new one."""
-    unfinished = file.with_name(f".{file.name}.part")
-    with unfinished.open("w") as written:
-        written.write(text)
-        written.flush()
-        os.fsync(written.fileno())
-    unfinished.replace(file)
 
 
 def _copy(root: Path, changed: list[str]) -> None:
@@ -108,7 +97,7 @@ def _copy_what_was_written_meanwhile(root: Path) -> None:
         name = copy.relative_to(root / COPIES / "mine")
         built = _git(root, "show", f"HEAD:{name}", missing="")
         if (root / name).exists() and (root / name).read_text() not in (copy.read_text(), built):
-            shutil.copyfile(root / name, root / COPIES / f"{name.stem}-meanwhile-{_now()}.ipynb")
+            shutil.copyfile(root / name, unused(root / COPIES / f"{name.stem}-meanwhile.ipynb"))
 
 
 def _put_back(root: Path, name: Path) -> Path | None:
@@ -117,7 +106,7 @@ def _put_back(root: Path, name: Path) -> Path | None:
     try:
         left = work_in(_read(copies / "mine" / name), _read(copies / "built" / name))
     except (ValueError, LookupError, AttributeError, nbformat.ValidationError):  # a file that is no notebook any more
-        beside = root / STATE / "left" / f"{name.stem}-{_now()}.ipynb"
+        beside = unused(root / STATE / "left" / f"{name.stem}.ipynb")
         beside.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(copies / "mine" / name, beside)
         return beside.relative_to(root)
@@ -127,7 +116,7 @@ def _put_back(root: Path, name: Path) -> Path | None:
         write_whole(file, nbformat.writes(grown) + "\n")
     if not left:
         return None
-    beside = root / STATE / "left" / f"{name.stem}-{_now()}.py"
+    beside = unused(root / STATE / "left" / f"{name.stem}.py")
     beside.parent.mkdir(parents=True, exist_ok=True)
     beside.write_text(left.text())
     return beside.relative_to(root)
@@ -161,7 +150,3 @@ def _git(root: Path, *arguments: str, missing: str | None = None) -> str:
 
 def _read(file: Path) -> NotebookNode:
     return nbformat.reads(file.read_text(), 4)
-
-
-def _now() -> str:
-    return time.strftime("%Y%m%d-%H%M%S")

@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from workbook import cli
+from workbook import cli, progress
 from workbook.build import exercise_notebook
 from workbook.check import State, Verdict
 from workbook.source import Source, sources
@@ -40,7 +40,8 @@ def write(checkout: Path, source: Source, answer: str | None = None) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["check", "--help"], ["study", "--help"], ["author", "build", "--help"]]
+    "arguments",
+    [["--help"], ["check", "--help"], ["hint", "--help"], ["study", "--help"], ["author", "build", "--help"]],
 )
 def test_every_command_explains_itself(arguments: list[str]) -> None:
     ran = subprocess.run([sys.executable, "-m", "workbook", *arguments], capture_output=True, text=True, check=True)
@@ -104,3 +105,73 @@ def test_a_notebook_that_is_gone_is_said_to_be_gone(
     monkeypatch.setattr(cli, "find", lambda source: judge.find(source, tmp_path))
     assert cli.main(["check", "d0.b0.e1"]) == 1
     assert "git checkout -- notebooks/start.ipynb" in capsys.readouterr().err
+
+
+class TestHint:
+    @pytest.fixture(autouse=True)
+    def kept(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """A progress file of the test's own."""
+        monkeypatch.setattr(progress.read, "__defaults__", (tmp_path, print))
+        monkeypatch.setattr(progress.change, "__defaults__", (tmp_path, print))
+        return tmp_path / progress.FILE
+
+    def said(self, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+        code = cli.main(["hint", *arguments])
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    def test_each_says_a_little_more_and_the_last_one_stays(self, capsys: pytest.CaptureFixture[str]) -> None:
+        hints = BLOCK.hints("d1.b3.e3")
+        for number in (1, 2, 3, 3):
+            code, out, _ = self.said(capsys, "d1.b3.e3")
+            assert (code, out.splitlines()[0]) == (0, f"d1.b3.e3, hint {number} of 3: {hints[number - 1].title}")
+            assert hints[number - 1].text in out
+            last = "after a try, workbook solution d1.b3.e3" if number == 3 else "workbook hint d1.b3.e3"
+            assert out.endswith(f"If that does not help: {last}\n")
+
+    def test_one_can_be_read_again(self, capsys: pytest.CaptureFixture[str], kept: Path) -> None:
+        self.said(capsys, "d1.b3.e3", "2")
+        assert self.said(capsys, "d1.b3.e3", "1")[1].startswith("d1.b3.e3, hint 1 of 3: ")
+        assert '"d1.b3.e3": 2' in kept.read_text()
+
+    @pytest.mark.parametrize(
+        ("arguments", "says"),
+        [
+            (["d9.b9.e9"], "there is no exercise 'd9.b9.e9'; the exercises are d0.b0.e1, "),
+            (["d1.b3.e3", "4"], "d1.b3.e3 has 3 hints: there is none with the number 4"),
+            (["d1.b3.e3", "-1"], "d1.b3.e3 has 3 hints: there is none with the number -1"),
+        ],
+    )
+    def test_what_there_is_not_is_named(
+        self, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+    ) -> None:
+        code, _, err = self.said(capsys, *arguments)
+        assert code == 1
+        assert err.startswith(f"workbook: {says}")
+
+    def test_a_bad_day_for_the_file_is_none_for_the_reader(
+        self, capsys: pytest.CaptureFixture[str], kept: Path
+    ) -> None:
+        kept.parent.write_text("in the way")
+        code, out, err = self.said(capsys, "d1.b3.e3")
+        assert code == 0
+        assert out.startswith("d1.b3.e3, hint 1 of 3: ")
+        assert "What you have looked at is not remembered" in err
+
+    def test_a_solution_is_for_whoever_tried(
+        self, capsys: pytest.CaptureFixture[str], kept: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("workbook.solution._mine", lambda source, exercise: None)
+        assert cli.main(["solution", "d1.b3.e3"]) == 1
+        assert "try d1.b3.e3 first (workbook hint d1.b3.e3 helps), or say --anyway" in capsys.readouterr().err
+        assert not kept.exists()
+        assert cli.main(["solution", "d1.b3.e3", "--anyway"]) == 0
+        assert "**Why.**" in capsys.readouterr().out
+        assert '"solutions": {\n  "d1.b3.e3": 1' in kept.read_text()
+
+
+def test_the_board_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["status"]) == 0
+    said = capsys.readouterr().out
+    assert all(exercise in said for source in (WARM_UP, BLOCK) for exercise in source.exercises)
+    assert "core exercises done" in said

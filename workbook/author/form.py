@@ -47,15 +47,14 @@ def ids(block: Block) -> Iterator[str]:
 def hints(block: Block) -> Iterator[str]:
     """Direction, concept, shape; never the answer."""
     for exercise in block.exercises:
-        text = "\n".join(cell.source for cell in _cells(block, exercise) if cell.role == "text")
-        found = re.findall(r"<details><summary>Hint \d.*?</details>", text, re.DOTALL)
+        found = block.source.hints(exercise.id)
         if len(found) < 2:
             yield f"{exercise.id} has {len(found)} hints: write at least 2, <details><summary>Hint 1: ..."
         given = set(exercise.stub.splitlines())
         solution = [line.strip() for line in exercise.solution.splitlines() if line not in given]
         for number, hint in enumerate(found, 1):
             for line in solution:
-                if len(line) > 8 and line in hint:
+                if len(line) > 8 and line in hint.text:
                     yield f"{exercise.id}: hint {number} holds a line of the solution: {line!r}. Say the idea instead"
 
 

@@ -1,0 +1,62 @@
+from dataclasses import replace
+
+import pytest
+
+from workbook.board import Row, board, next_step, rows
+from workbook.check import State
+from workbook.progress import Standing
+from workbook.source import sources
+
+OPEN = Standing(State.NOT_ATTEMPTED, 0, 0)
+
+
+@pytest.fixture
+def untouched() -> list[Row]:
+    return [replace(row, standing=OPEN) for row in rows(sources())]
+
+
+def after(found: list[Row], **states: State) -> list[Row]:
+    """With these verdicts: e3=State.WRONG."""
+    named = {f"d1.b3.{name}": Standing(state, 2, 7) for name, state in states.items()}
+    named |= {"d0.b0.e1": Standing(State.SOLVED, 1, 0)}
+    return [replace(row, standing=named.get(row.exercise.id, OPEN)) for row in found]
+
+
+def test_it_shows_every_exercise_below_its_day(untouched: list[Row]) -> None:
+    lines = [line for line, _ in board(after(untouched, e1=State.SOLVED, e2=State.WRONG))]
+    assert lines == [
+        "Warm-up",
+        "  ✓ d0.b0.e1 Which run is best?         2 min        solved        1 try",
+        "Day 1 · Python, backend, data",
+        "  ✓ d1.b3.e1 What must never be stored? 12 min       solved        2 tries, 7 min",
+        "  ✗ d1.b3.e2 Four pages, four indexes   12 min       wrong         2 tries, 7 min",
+        "  ○ d1.b3.e3 Where does each run stand? 12 min       not attempted",
+        "  ○ d1.b3.e4 Who leads?                 12 min extra not attempted",
+        "  ○ d1.b3.e5 The spike that nobody saw  12 min extra not attempted",
+        "2 of 4 core exercises done, 24 minutes of them left",
+        "Next: d1.b3.e2 is wrong. `workbook check d1.b3.e2` says why, `workbook hint d1.b3.e2` helps",
+    ]
+
+
+def test_its_lines_know_their_state(untouched: list[Row]) -> None:
+    states = [state for _, state in board(untouched)]
+    assert states.count(State.NOT_ATTEMPTED) == 6
+    assert states.count(None) == 4
+
+
+@pytest.mark.parametrize(
+    ("states", "says"),
+    [
+        ({}, "Next: d1.b3.e1 · What must never be stored?, 12 minutes"),
+        ({"e1": State.SOLVED, "e4": State.WRONG}, "Next: d1.b3.e2 · "),
+        (
+            {"e1": State.SOLVED, "e2": State.SELF_SCORED, "e3": State.SOLVED, "e5": State.WRONG},
+            "Next: d1.b3.e5 is wrong.",
+        ),
+        ({f"e{n}": State.SOLVED for n in range(1, 6)}, "All is done"),
+    ],
+)
+def test_the_next_step_is_a_wrong_one_of_the_core_then_its_next(
+    untouched: list[Row], states: dict[str, State], says: str
+) -> None:
+    assert next_step(after(untouched, **states)).startswith(says)
