@@ -135,7 +135,7 @@ class OnPostgres(LabDatabase):
             {
                 "depth": depth,
                 "step": _describe(node),
-                "rows": f"{node['Actual Rows'] * node['Actual Loops']:,.0f}",
+                "rows in all": f"{node['Actual Rows'] * node['Actual Loops']:,.0f}",
                 "times run": f"{node['Actual Loops']:,}",
                 "pages in all": f"{node['Shared Hit Blocks'] + node['Shared Read Blocks']:,}",
             }

@@ -48,7 +48,7 @@ def test_a_plan_names_what_it_reads_by(db: LabDatabase) -> None:
     depth, step = plan.index[-1]
     if isinstance(db, OnPostgres):
         assert (depth, step) == (1, "Index Only Scan backward using lines_pkey")
-        assert plan[["rows", "times run"]].iloc[-1].tolist() == ["1", "1"]
+        assert plan[["rows in all", "times run"]].iloc[-1].tolist() == ["1", "1"]
         assert plan.index[0] == (0, "Limit")
     else:
         assert depth == 0
