@@ -92,6 +92,7 @@ def test_a_block_in_form_is_not_complained_of(scratch: Any, rule: Any) -> None:
             ),
             None,
         ),
+        (form.skips, "lesson.md", "One more.", "Never call `pytest.skip` without a reason.", None),
         (
             *(form.size, "exercises.md", "*5 minutes · core · implement", "*9 minutes · core · implement"),
             "lesson, core and questions take 41 minutes (15 + 9 + 5 + 6 + 6), the plan has 40: make some extra",
