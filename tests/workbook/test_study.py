@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 import psutil
 
+pytestmark = pytest.mark.thorough
+
 
 def test_it_starts_everything_and_ends_everything(
     checkout: Path, studying: Any, wait_until: Callable[..., None]

@@ -6,6 +6,8 @@ import pytest
 from workbook.author.mutants import FAILED, PASSED, REFERENCE, judge
 from workbook.source import ROOT
 
+pytestmark = pytest.mark.thorough
+
 
 def test_the_tests_are_asked_about_the_reference_and_each_mutant(scratch: Any) -> None:
     wrong = {
