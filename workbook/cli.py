@@ -24,12 +24,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="workbook", description="The workbook's commands.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    check = commands.add_parser("check", help="judge your answers: all, one exercise (d1.b3.e3), or a notebook's")
-    check.add_argument("targets", nargs="*", metavar="ID|NOTEBOOK", help="nothing: every exercise there is")
-    check.set_defaults(run=_check)
+    study = commands.add_parser("study", help="start the tracker and JupyterLab, until Ctrl-C")
+    study.add_argument("--no-browser", action="store_true", help="only print the addresses")
+    study.set_defaults(run=_study)
 
     status = commands.add_parser("status", help="how every exercise stands, what is left, and what comes next")
     status.set_defaults(run=_status)
+
+    check = commands.add_parser("check", help="judge your answers: all, one exercise (d1.b3.e3), or a notebook's")
+    check.add_argument("targets", nargs="*", metavar="ID|NOTEBOOK", help="nothing: every exercise there is")
+    check.set_defaults(run=_check)
 
     hint = commands.add_parser("hint", help="an exercise's next hint; each says a little more")
     hint.add_argument("exercise", metavar="ID")
@@ -51,10 +55,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     update = commands.add_parser("update", help="bring the newest version of the workbook; your work stays in it")
     update.set_defaults(run=_update)
-
-    study = commands.add_parser("study", help="start the tracker and JupyterLab, until Ctrl-C")
-    study.add_argument("--no-browser", action="store_true", help="only print the addresses")
-    study.set_defaults(run=_study)
 
     author = commands.add_parser("author", help="what the workbook's authors need: build, contract")
     add_commands(author.add_subparsers(dest="author", required=True, metavar="COMMAND"))
