@@ -166,8 +166,10 @@ def own(evidence: Evidence) -> Iterator[str]:
         if codes and codes.pop(REFERENCE) != PASSED:
             yield f"{exercise.id}: the tracker itself does not pass :tests: {exercise.tests}"
         for name, code in codes.items():
-            if code != FAILED:
+            if code == PASSED:
                 yield f"{exercise.id} {name} passes {exercise.tests} as {exercise.piece}: add the test that it fails"
+            elif code != FAILED:
+                yield f"{exercise.id} {name} cannot even be loaded as {exercise.piece}: a wrong answer is one that runs"
 
 
 CONTRACT = (
