@@ -81,22 +81,20 @@ def _tracker(running: Children) -> tuple[str, subprocess.Popen[bytes] | None]:
             raise StudyError(f"{busy}, but does not say where it listens; try again") from None
         print(f"The tracker of this checkout runs already, at {busy.address}")
         return busy.address, None
-    port = _free_port()
-    command = [sys.executable, "-m", "tracker", "serve", "--port", str(port)]
-    return f"http://127.0.0.1:{port}", running.start("tracker", command)
+    with _listener() as listener:
+        command = [sys.executable, "-m", "tracker", "serve", "--fd", str(listener.fileno())]
+        port = listener.getsockname()[1]
+        return f"http://127.0.0.1:{port}", running.start("tracker", command, listener=listener)
 
 
-def _free_port() -> int:
+def _listener() -> socket.socket:
+    """The tracker's socket, made here: a port that is only found free may be taken before the tracker is there."""
     for port in range(PORT, PORT + PORTS):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+        with suppress(OSError):
+            listener = socket.create_server(("127.0.0.1", port), backlog=2048)
             if port != PORT:
                 print(f"Port {PORT} is busy, so the tracker gets {port}")
-            return port
+            return listener
     raise StudyError(f"no port from {PORT} to {PORT + PORTS - 1} is free for the tracker")
 
 
@@ -129,9 +127,13 @@ class Children:
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def start(
-        self, name: str, command: list[str], environment: dict[str, str] | None = None
+        self,
+        name: str,
+        command: list[str],
+        environment: dict[str, str] | None = None,
+        listener: socket.socket | None = None,
     ) -> subprocess.Popen[bytes]:
-        """A process; what it prints is in .tracker/NAME.log."""
+        """A process, which is given the listener; what it prints is in .tracker/NAME.log."""
         FOLDER.mkdir(exist_ok=True)
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         with (FOLDER / f"{name}.log").open("wb") as log:
@@ -142,6 +144,7 @@ class Children:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                pass_fds=[listener.fileno()] if listener else [],
                 start_new_session=True,  # Ctrl-C in the terminal is for us, and we end them in order
             )
         self._processes.append(process)

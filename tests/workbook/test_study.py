@@ -11,6 +11,8 @@ import httpx
 import psutil
 import pytest
 
+from workbook.study import _listener
+
 pytestmark = pytest.mark.thorough
 
 
@@ -44,6 +46,11 @@ def finished_runs(url: str) -> int:
         return 0
     runs = httpx.get(f"{url}/experiments/{experiments[0]['id']}/runs").json()["items"]
     return sum(run["status"] == "finished" for run in runs)
+
+
+def test_two_that_start_at_once_get_a_port_each() -> None:
+    with _listener() as one, _listener() as other:
+        assert one.getsockname() != other.getsockname()
 
 
 def test_a_busy_port_gives_the_next_one(checkout: Path, studying: Any) -> None:

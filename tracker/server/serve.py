@@ -29,13 +29,14 @@ class CannotServe(Exception):
     """Why there is no server; the text says what to do."""
 
 
-def serve(folder: Path, host: str, port: int | None, *, quiet: bool = False) -> None:
-    """Answers at `port` (None: the first free one from PORT on), until Ctrl-C or SIGTERM. Raises CannotServe."""
+def serve(folder: Path, host: str, port: int | None, *, fd: int | None = None, quiet: bool = False) -> None:
+    """Answers at `port` (None: the first free one from PORT on), or at the listening socket with the number `fd`, until
+    Ctrl-C or SIGTERM. Raises CannotServe."""
     settings = Settings.from_environment(os.environ | {"TRACKER_DIR": str(folder)})
     with _claimed(settings.folder) as claim, _opened(settings.folder / "tracker.db") as database:
-        listener = listen(host, port)
+        listener = listen(host, port) if fd is None else inherited(fd)
         address = f"http://{host}:{listener.getsockname()[1]}"
-        if port is None and not address.endswith(f":{PORT}"):
+        if port is None and fd is None and not address.endswith(f":{PORT}"):
             print(f"tracker: port {PORT} is busy, so this one is another")
         app = create_app(settings, database)
         _log(logging.WARNING if quiet else logging.INFO)
@@ -74,6 +75,19 @@ def listen(host: str, port: int | None) -> socket.socket:
             return listener
     where = f"port {port}" if port is not None else f"any port from {PORT} to {PORT + PORTS - 1}"
     raise CannotServe(f"cannot listen at {host} on {where} ({reason}): name another with --port")
+
+
+def inherited(fd: int) -> socket.socket:
+    """The socket of whoever started this process: nobody can take its port in between. Raises CannotServe."""
+    try:
+        listener = socket.socket(fileno=fd)
+        if not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            listener.detach()
+            raise CannotServe(f"the socket --fd {fd} does not listen")
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except (OSError, ValueError) as error:
+        raise CannotServe(f"--fd {fd} is no socket that this process was given ({error})") from None
+    return listener
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tracker.server import serve
-from tracker.server.serve import CannotServe, listen
+from tracker.server.serve import CannotServe, inherited, listen
 
 
 def test_a_port_that_is_none_or_busy_is_refused() -> None:
@@ -33,6 +33,34 @@ def test_a_busy_default_port_gives_the_next(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(serve, "PORT", first)
         with listen("127.0.0.1", None) as listener:
             assert first < listener.getsockname()[1] < first + serve.PORTS
+
+
+def test_a_number_that_is_no_listening_socket_is_refused(tmp_path: Path) -> None:
+    with (tmp_path / "file").open("w") as file, pytest.raises(CannotServe, match=r"--fd \d+ is no socket"):
+        inherited(file.fileno())
+    for fd in (-1, 999_999):
+        with pytest.raises(CannotServe, match=f"--fd {fd} is no socket that this process was given"):
+            inherited(fd)
+    with socket.socket() as silent, pytest.raises(CannotServe, match=f"the socket --fd {silent.fileno()} does not li"):
+        inherited(silent.fileno())
+
+
+def test_a_socket_that_listens_already_is_answered_at(tmp_path: Path) -> None:
+    """Who asks before the server is there waits for it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        fd = listener.fileno()
+        command = [sys.executable, "-m", "tracker", "serve", "--fd", str(fd), "--dir", str(tmp_path)]
+        port = listener.getsockname()[1]
+        with subprocess.Popen(command, pass_fds=[fd], stdout=subprocess.PIPE, text=True) as process:
+            try:
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+                connection.request("GET", "/healthz")
+                assert connection.getresponse().status == 200
+                connection.close()
+                assert process.stdout
+                assert f"http://127.0.0.1:{port}/ui/" in process.stdout.readline()
+            finally:
+                process.terminate()
 
 
 def test_an_answer_is_sent_at_once(tmp_path: Path) -> None:
