@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, settings
 from tracker.server.app import create_app
 from tracker.server.config import Settings
 from tracker.server.db import Database
+from tracker.server.serve import KEEP_ALIVE
 from workbook.build import build_exercises
 from workbook.source import ROOT, sources
 
@@ -52,7 +53,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("server")
     database = Database(folder / "tracker.db")
     database.migrate()
-    config = uvicorn.Config(create_app(Settings(folder), database), port=0, log_level="critical")
+    app = create_app(Settings(folder), database)
+    config = uvicorn.Config(app, port=0, log_level="critical", timeout_keep_alive=KEEP_ALIVE)
     uvicorn_server = uvicorn.Server(config)
     thread = threading.Thread(target=uvicorn_server.run)
     thread.start()

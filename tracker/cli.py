@@ -35,8 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     serve.add_argument(
         "--host", default="127.0.0.1", help="the address to listen at (default: %(default)s, this machine only)"
     )
-    serve.add_argument("--port", type=int, help=f"the port (default: {PORT}, or the next free one)")
-    serve.add_argument("--fd", type=int, help="instead: the number of a listening socket that this process was given")
+    where = serve.add_mutually_exclusive_group()
+    where.add_argument("--port", type=int, help=f"the port (default: {PORT}, or the next free one)")
+    where.add_argument("--fd", type=int, help="instead: the number of a listening socket that this process was given")
     serve.add_argument("--dir", type=Path, help="the folder of tracker.db (default: $TRACKER_DIR, else ./.tracker)")
     serve.add_argument("--quiet", action="store_true", help="log what goes wrong, and not every request")
     serve.set_defaults(run=_serve)

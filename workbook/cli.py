@@ -116,7 +116,7 @@ def _hint(options: argparse.Namespace) -> int:
     except NotKept as reason:
         shown = 0
         _warn(str(reason))
-    number = options.number or min(shown + 1, len(hints))
+    number = min(shown + 1, len(hints)) if options.number is None else options.number
     if not 1 <= number <= len(hints):
         raise Mistake(f"{name} has {len(hints)} hints: there is none with the number {number}")
     print(f"{name}, hint {number} of {len(hints)}: {hints[number - 1].title}\n\n{hints[number - 1].text}\n")

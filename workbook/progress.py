@@ -80,7 +80,10 @@ def read(root: Path = ROOT, say: Say = print) -> Progress:
         return _progress(json.loads(text))
     except (ValueError, LookupError, TypeError, AttributeError):
         beside = unused(file.with_name("progress-unreadable.json"))
-        file.replace(beside)
+        try:
+            file.replace(beside)
+        except OSError as error:
+            raise NotKept(f"{FILE} could not be read, and not be put beside: {error.strerror}") from None
         say(f"{FILE} could not be read. It is {beside.name} now, and hints are counted anew; your tries are untouched")
         return Progress()
 

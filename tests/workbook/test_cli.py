@@ -139,6 +139,7 @@ class TestHint:
         [
             (["d9.b9.e9"], "there is no exercise 'd9.b9.e9'; the exercises are d0.b0.e1, "),
             (["d1.b3.e3", "4"], "d1.b3.e3 has 3 hints: there is none with the number 4"),
+            (["d1.b3.e3", "0"], "d1.b3.e3 has 3 hints: there is none with the number 0"),
             (["d1.b3.e3", "-1"], "d1.b3.e3 has 3 hints: there is none with the number -1"),
         ],
     )

@@ -48,6 +48,19 @@ class TestKept:
             f"{FILE} could not be read. It is {beside.name} now, and hints are counted anew; your tries are untouched"
         ]
 
+    def test_one_that_is_broken_and_cannot_be_put_beside_is_said_to_be(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / ".workbook").mkdir()
+        (tmp_path / FILE).write_text("{")
+
+        def refuse(*_: object) -> None:
+            raise OSError(30, "Read-only file system")
+
+        monkeypatch.setattr(Path, "replace", refuse)
+        with pytest.raises(NotKept, match="could not be read, and not be put beside: Read-only file system"):
+            read(tmp_path)
+
     def test_one_of_a_newer_version_is_left_alone(self, tmp_path: Path) -> None:
         (tmp_path / ".workbook").mkdir()
         (tmp_path / FILE).write_text('{"version": 2, "pages": []}')
