@@ -4,61 +4,23 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-from .author.cli import add_commands
-from .check import State
-from .judge import NotJudged, find, is_exercise_notebook, judge_notebook
-from .source import ROOT, Source, SourceError, source_with, sources
-
-
-class Mistake(Exception):
-    """Something that the user can mend; its text says how."""
+from .author.cli import add_commands as add_author
+from .commands import answers, checkout
+from .commands.terminal import Mistake
+from .judge import NotJudged
+from .source import SourceError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; the exit code of the process."""
     parser = argparse.ArgumentParser(prog="workbook", description="The workbook's commands.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    study = commands.add_parser("study", help="start the tracker and JupyterLab, until Ctrl-C")
-    study.add_argument("--no-browser", action="store_true", help="only print the addresses")
-    study.set_defaults(run=_study)
-
-    status = commands.add_parser("status", help="how every exercise stands, what is left, and what comes next")
-    status.set_defaults(run=_status)
-
-    check = commands.add_parser("check", help="judge your answers: all, one exercise (d1.b3.e3), or a notebook's")
-    check.add_argument("targets", nargs="*", metavar="ID|NOTEBOOK", help="nothing: every exercise there is")
-    check.set_defaults(run=_check)
-
-    hint = commands.add_parser("hint", help="an exercise's next hint; each says a little more")
-    hint.add_argument("exercise", metavar="ID")
-    hint.add_argument("number", nargs="?", type=int, metavar="N", help="this one, instead of the next")
-    hint.set_defaults(run=_hint)
-
-    solution = commands.add_parser(
-        "solution", help="after a try: the solution, why, and what your answer has otherwise"
-    )
-    solution.add_argument("exercise", metavar="ID")
-    solution.add_argument("--anyway", action="store_true", help="without a try")
-    solution.set_defaults(run=_solution)
-
-    reset = commands.add_parser(
-        "reset", help="begin an exercise (d1.b3.e3), a block (d1.b3) or all anew; tries are kept"
-    )
-    reset.add_argument("target", metavar="ID|BLOCK|all")
-    reset.set_defaults(run=_reset)
-
-    update = commands.add_parser("update", help="bring the newest version of the workbook; your work stays in it")
-    update.set_defaults(run=_update)
-
+    for module in (checkout, answers):
+        module.add_commands(commands)
     author = commands.add_parser("author", help="what the workbook's authors need: build, contract")
-    add_commands(author.add_subparsers(dest="author", required=True, metavar="COMMAND"))
-
+    add_author(author.add_subparsers(dest="author", required=True, metavar="COMMAND"))
     options = parser.parse_args(arguments)
     try:
         return int(options.run(options))
@@ -67,138 +29,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-
-
-def _check(options: argparse.Namespace) -> int:
-    """Exit code 0 when all that was asked for is solved, or scored by its author."""
-    counts = Counter[State]()
-    for path, wanted in _targets(options.targets):
-        for verdict in judge_notebook(path, wanted):
-            counts[verdict.state] += 1
-            first, *rest = str(verdict).splitlines()
-            print("\n".join([_coloured(first, verdict.state), *(f"    {line}" for line in rest)]), flush=True)
-    if counts.total() > 1:
-        print(", ".join(f"{counts[state]} {state}" for state in reversed(State) if counts[state]))
-    return 0 if all(state.done for state in counts) else 1
-
-
-def _targets(named: Sequence[str]) -> Iterator[tuple[Path, set[str] | None]]:
-    """Each notebook to be judged, with the exercises that are asked for (None: all of them)."""
-    if not named:
-        for source in sources():
-            yield find(source), None
-    for name in named:
-        if named_source := source_with(name):
-            yield find(named_source), {name}
-        elif name.endswith(".ipynb") and is_exercise_notebook(Path(name)):
-            yield Path(name), None
-        elif Path(name).exists():
-            raise Mistake(f"{name} is no exercise notebook")
-        else:
-            raise Mistake(f"there is no exercise and no notebook {name!r}; the exercises are {_all_exercises()}")
-
-
-def _status(options: argparse.Namespace) -> int:
-    from .board import board, rows
-
-    for line, state in board(rows(sources())):
-        print(_coloured(line, state) if state else line)
-    return 0
-
-
-def _hint(options: argparse.Namespace) -> int:
-    from .progress import NotKept, change, read
-
-    name = options.exercise
-    hints = _known(name).hints(name)
-    try:
-        shown = read(say=_warn).hints.get(name, 0)
-    except NotKept as reason:
-        shown = 0
-        _warn(str(reason))
-    number = min(shown + 1, len(hints)) if options.number is None else options.number
-    if not 1 <= number <= len(hints):
-        raise Mistake(f"{name} has {len(hints)} hints: there is none with the number {number}")
-    print(f"{name}, hint {number} of {len(hints)}: {hints[number - 1].title}\n\n{hints[number - 1].text}\n")
-    more = f"workbook hint {name}" if number < len(hints) else f"after a try, workbook solution {name}"
-    print(f"If that does not help: {more}")
-    if number > shown:
-        try:
-            change(lambda progress: progress.hints.update({name: number}), say=_warn)
-        except NotKept as reason:
-            _warn(str(reason))
-    return 0
-
-
-def _solution(options: argparse.Namespace) -> int:
-    from .progress import NotKept, change
-    from .solution import solution
-
-    name = options.exercise
-    source = _known(name)
-    text = solution(source, name, anyway=options.anyway)
-    if text is None:
-        raise Mistake(f"try {name} first (workbook hint {name} helps), or say --anyway")
-    print(text)
-    try:
-        change(lambda progress: progress.solutions.setdefault(name, time.time_ns() // 1_000_000), say=_warn)
-    except NotKept as reason:
-        _warn(str(reason))
-    return 0
-
-
-def _known(exercise: str) -> Source:
-    source = source_with(exercise)
-    if source is None:
-        raise Mistake(f"there is no exercise {exercise!r}; the exercises are {_all_exercises()}")
-    return source
-
-
-def _all_exercises() -> str:
-    return ", ".join(exercise for source in sources() for exercise in source.exercises)
-
-
-def _warn(text: str) -> None:
-    print(f"workbook: {text}", file=sys.stderr)
-
-
-def _reset(options: argparse.Namespace) -> int:
-    from .update import reset
-
-    target, found = options.target, False
-    for source in sources():
-        mine = {exercise for exercise in source.exercises if exercise == target}
-        if mine or target == "all" or any(exercise.startswith(f"{target}.e") for exercise in source.exercises):
-            file, found = reset(source, mine or None), True
-            print(
-                f"{file.relative_to(ROOT)}: {target if mine else 'all of it'} as it was built. Reload it in JupyterLab"
-            )
-    if not found:
-        raise Mistake(f"there is no exercise and no block {target!r}: write d1.b3.e3, d1.b3 or all")
-    print("Your tries are in .workbook/tries")
-    return 0
-
-
-def _update(options: argparse.Namespace) -> int:
-    from .update import NotUpdated, update
-
-    try:
-        update()
-    except NotUpdated as reason:
-        raise Mistake(str(reason)) from None
-    print("The workbook is up to date. `make study` sets up what is new")
-    return 0
-
-
-def _coloured(text: str, state: State) -> str:
-    colour = {State.SOLVED: 32, State.SELF_SCORED: 34, State.WRONG: 31, State.NOT_ATTEMPTED: 90}[state]
-    return f"\x1b[{colour}m{text}\x1b[0m" if sys.stdout.isatty() else text
-
-
-def _study(options: argparse.Namespace) -> int:
-    from .study import StudyError, study
-
-    try:
-        return study(browser=not options.no_browser)
-    except StudyError as error:
-        raise Mistake(str(error)) from None

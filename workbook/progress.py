@@ -1,9 +1,11 @@
 """How far a candidate is. What was judged is told by their tries; this is about what they have looked at:
 
     <checkout>/.workbook/progress.json
-    {"version": 1, "hints": {"d1.b3.e3": 2}, "solutions": {"d1.b3.e3": 1764000000000}}
+    {"version": 2, "hints": {"d1.b3.e3": 2}, "solutions": {"d1.b3.e3": 1764000000000},
+     "asked": {"d1.b3.q1": [{"at": 1764000000000, "bet": 3, "made": 4, "of": 5}]}}
 
 `hints`: how many hints of an exercise were shown. `solutions`: when its solution first was, in ms since 1970 (UTC).
+`asked`: of each question and card, every time that it was answered. Version 1 had no `asked`.
 It is changed under a lock and written as a whole, so two commands at once lose nothing. One that cannot be read is put
 beside, and one of a newer version is left alone.
 """
@@ -25,7 +27,7 @@ from .tries import Try, tries
 from .whole import unused, write_whole
 
 FILE = Path(".workbook/progress.json")
-VERSION = 1
+VERSION = 2
 PAUSE = 15 * 60 * 1000  # ms: who does not try for longer is doing something else
 Say = Callable[[str], object]
 
@@ -34,12 +36,27 @@ class NotKept(Exception):
     """It could not be written down; the text says why. Nothing that was there is lost."""
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A question that was answered once, and how its author scored it.
+
+    at: ms since 1970 (UTC). bet: 1 (a guess) to 4 (certain), given before the answer was seen.
+    made, of: the points of a good answer that were made, and how many there are; a card has one.
+    """
+
+    at: int
+    bet: int
+    made: int
+    of: int
+
+
 @dataclass
 class Progress:
-    """What a candidate has looked at, by exercise."""
+    """What a candidate has looked at, by exercise, and answered, by question and card."""
 
     hints: dict[str, int] = field(default_factory=dict)
     solutions: dict[str, int] = field(default_factory=dict)
+    asked: dict[str, list[Asked]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -84,7 +101,7 @@ def read(root: Path = ROOT, say: Say = print) -> Progress:
             file.replace(beside)
         except OSError as error:
             raise NotKept(f"{FILE} could not be read, and not be put beside: {error.strerror}") from None
-        say(f"{FILE} could not be read. It is {beside.name} now, and hints are counted anew; your tries are untouched")
+        say(f"{FILE} could not be read. It is {beside.name} now, and a new one is begun; your tries are untouched")
         return Progress()
 
 
@@ -108,7 +125,12 @@ def _progress(kept: dict[str, Any]) -> Progress:
     if int(kept["version"]) > VERSION:
         raise NotKept(f"{FILE} is of a newer workbook than this: `workbook update` brings it")
     hints = {str(exercise): int(shown) for exercise, shown in kept["hints"].items()}
-    return Progress(hints, {str(exercise): int(at) for exercise, at in kept["solutions"].items()})
+    solutions = {str(exercise): int(at) for exercise, at in kept["solutions"].items()}
+    asked = {
+        str(question): [Asked(*(int(one[name]) for name in ("at", "bet", "made", "of"))) for one in times]
+        for question, times in kept.get("asked", {}).items()
+    }
+    return Progress(hints, solutions, asked)
 
 
 @contextmanager

@@ -55,6 +55,8 @@ FLOORS = {
         ["workbook.author.evidence", "workbook.author.form"],
         ["workbook.author.contract"],
         ["workbook.author.cli"],
+        ["workbook.commands.terminal"],
+        ["workbook.commands.answers", "workbook.commands.checkout"],
         ["workbook.cli"],
         ["workbook.__main__"],
     ],
@@ -65,6 +67,7 @@ PACKAGES = {
     "tracker.server",
     "workbook",
     "workbook.author",
+    "workbook.commands",
     "workbook.labs",
 }  # their __init__: no code to speak of
 

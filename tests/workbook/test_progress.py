@@ -9,7 +9,7 @@ import pytest
 
 from workbook import progress, tries
 from workbook.check import State
-from workbook.progress import FILE, NotKept, Progress, Standing, change, minutes, read, standing
+from workbook.progress import FILE, Asked, NotKept, Progress, Standing, change, minutes, read, standing
 from workbook.source import ROOT, source_with
 from workbook.tries import Try, keep
 
@@ -30,11 +30,15 @@ class TestKept:
         see(tmp_path)
         change(lambda kept: kept.solutions.setdefault("d1.b3.e1", 5), tmp_path)
         assert read(tmp_path) == Progress({"d1.b3.e3": 1}, {"d1.b3.e1": 5})
-        assert json.loads((tmp_path / FILE).read_text())["version"] == 1
+        assert json.loads((tmp_path / FILE).read_text())["version"] == 2
 
     @pytest.mark.parametrize(
         "text",
-        ["", '{"version": 1, "hi', "[]", "{}", '{"version": 1, "hints": 3, "solutions": {}}', '{"version": "x"}'],
+        [
+            *["", '{"version": 1, "hi', "[]", "{}", '{"version": "x"}'],
+            '{"version": 1, "hints": 3, "solutions": {}}',
+            '{"version": 2, "hints": {}, "solutions": {}, "asked": {"d1.b3.q1": [{"at": 1}]}}',
+        ],
     )
     def test_one_that_is_broken_is_put_beside(self, tmp_path: Path, text: str) -> None:
         (tmp_path / ".workbook").mkdir()
@@ -45,7 +49,7 @@ class TestKept:
         (beside,) = (tmp_path / ".workbook").glob("progress-unreadable-*.json")
         assert beside.read_text() == text
         assert said == [
-            f"{FILE} could not be read. It is {beside.name} now, and hints are counted anew; your tries are untouched"
+            f"{FILE} could not be read. It is {beside.name} now, and a new one is begun; your tries are untouched"
         ]
 
     def test_one_that_is_broken_and_cannot_be_put_beside_is_said_to_be(
@@ -61,13 +65,23 @@ class TestKept:
         with pytest.raises(NotKept, match="could not be read, and not be put beside: Read-only file system"):
             read(tmp_path)
 
+    def test_an_answer_to_a_question_is_there_the_next_time(self, tmp_path: Path) -> None:
+        once = Asked(at=5, bet=4, made=3, of=5)
+        change(lambda kept: kept.asked.setdefault("d1.b3.q1", []).append(once), tmp_path)
+        assert read(tmp_path).asked == {"d1.b3.q1": [once]}
+
+    def test_one_of_the_first_version_goes_on(self, tmp_path: Path) -> None:
+        (tmp_path / ".workbook").mkdir()
+        (tmp_path / FILE).write_text('{"version": 1, "hints": {"d1.b3.e3": 2}, "solutions": {}}')
+        assert read(tmp_path) == Progress({"d1.b3.e3": 2})
+
     def test_one_of_a_newer_version_is_left_alone(self, tmp_path: Path) -> None:
         (tmp_path / ".workbook").mkdir()
-        (tmp_path / FILE).write_text('{"version": 2, "pages": []}')
+        (tmp_path / FILE).write_text('{"version": 3, "pages": []}')
         for do in (read, see):
             with pytest.raises(NotKept, match="of a newer workbook than this: `workbook update` brings it"):
                 do(tmp_path)
-        assert (tmp_path / FILE).read_text() == '{"version": 2, "pages": []}'
+        assert (tmp_path / FILE).read_text() == '{"version": 3, "pages": []}'
 
     def test_a_full_disk_is_said_and_loses_nothing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         see(tmp_path)
