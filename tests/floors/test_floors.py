@@ -43,7 +43,7 @@ FLOORS = {
     ],
     "workbook": [
         ["workbook.myst", "workbook.piece", "workbook.plan", "workbook.strict", "workbook.whole"],
-        ["workbook.labs.guard"],
+        ["workbook.labs.guard", "workbook.mutants"],
         ["workbook.source", "workbook.labs.offline"],
         ["workbook.kinds", "workbook.questions"],
         ["workbook.graft", "workbook.tries", "workbook.labs.postgres"],
@@ -51,7 +51,7 @@ FLOORS = {
         ["workbook.judge", "workbook.progress"],
         ["workbook.board", "workbook.build", "workbook.solution"],
         ["workbook.plugin", "workbook.study", "workbook.update"],
-        ["workbook.author.block", "workbook.author.mutants"],
+        ["workbook.author.block"],
         ["workbook.author.evidence", "workbook.author.form"],
         ["workbook.author.contract"],
         ["workbook.author.cli"],

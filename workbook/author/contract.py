@@ -20,12 +20,12 @@ from ..check import State
 from ..graft import graft, work_in
 from ..kinds import ENDLESS, KINDS
 from ..labs import offline
+from ..mutants import FAILED, PASSED, REFERENCE
 from ..source import Exercise, defined
 from ..tries import tries
 from ..update import reset
 from . import form
 from .evidence import SOLUTION, UNTOUCHED, Evidence
-from .mutants import FAILED, PASSED, REFERENCE
 
 NETWORK = re.compile(r"gaierror|Network is unreachable|[Nn]ame (?:resolution|or service)")
 MINE = "  # a candidate's line"
@@ -160,16 +160,19 @@ def kept(evidence: Evidence) -> Iterator[str]:
 
 
 def own(evidence: Evidence) -> Iterator[str]:
-    """15. Each solution piece is the tracker's own code, whose tests let none of the wrong answers live."""
+    """15. Each solution piece is the tracker's own code, whose tests let each right answer live, and no wrong one."""
     for exercise in evidence.block.exercises:
         codes = dict(evidence.killed.get(exercise.id, {}))
+        right = [variant.name for variant in exercise.variants if not variant.says]
         if codes and codes.pop(REFERENCE) != PASSED:
             yield f"{exercise.id}: the tracker itself does not pass :tests: {exercise.tests}"
         for name, code in codes.items():
-            if code == PASSED:
+            if code == FAILED and name in right:
+                yield f"{exercise.id} {name} is right, but as {exercise.piece} fails {exercise.tests}: mend one of them"
+            elif code == PASSED and name not in right:
                 yield f"{exercise.id} {name} passes {exercise.tests} as {exercise.piece}: add the test that it fails"
-            elif code != FAILED:
-                yield f"{exercise.id} {name} cannot even be loaded as {exercise.piece}: a wrong answer is one that runs"
+            elif code not in (PASSED, FAILED):
+                yield f"{exercise.id} {name} cannot even be loaded as {exercise.piece}: an answer is one that runs"
 
 
 CONTRACT = (

@@ -17,13 +17,13 @@ from pathlib import Path
 
 import nbformat
 
+from .. import mutants
 from ..build import execute, exercise_notebook, solution_notebook
 from ..check import VERDICT, State, Verdict
 from ..judge import Answer, Judge, NotJudged, answers, load
 from ..kinds import KINDS
 from ..labs import offline
 from ..source import ROOT, Exercise
-from . import mutants
 from .block import Block
 
 UNTOUCHED, SOLUTION = "untouched", "solution"
@@ -141,12 +141,12 @@ class Evidence:
 
     @cached_property
     def killed(self) -> dict[str, dict[str, int]]:
-        """What the tracker's tests say of each piece, and of each wrong answer in its place: pytest's exit codes."""
+        """What the tracker's tests say of each piece, and of each other answer in its place: pytest's exit codes."""
         found = {}
         for exercise in self.block.exercises:
             if exercise.piece:
-                wrong = {variant.name: variant.source for variant in exercise.variants if variant.says}
-                found[exercise.id] = mutants.judge(exercise.piece, exercise.tests, wrong, self.block.root)
+                others = {variant.name: variant.source for variant in exercise.variants}
+                found[exercise.id] = mutants.judge(exercise.piece, exercise.tests, others, self.block.root)
         return found
 
 

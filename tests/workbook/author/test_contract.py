@@ -146,7 +146,7 @@ def test_a_mutant_that_lives_is_named(scratch: Any) -> None:
 def test_a_mutant_that_cannot_be_loaded_proves_nothing(scratch: Any) -> None:
     scratch.edit("exercises.md", "    return max(low, value)\n", "    return max(low, value\n")
     assert first(scratch, 15) == (
-        "d9.b1.e1 one-sided cannot even be loaded as scratch.clamp:clamp: a wrong answer is one that runs"
+        "d9.b1.e1 one-sided cannot even be loaded as scratch.clamp:clamp: an answer is one that runs"
     )
 
 

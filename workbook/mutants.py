@@ -1,4 +1,4 @@
-"""Mutants: the tracker with a wrong answer in the place of one of its pieces. Its own tests must not let one live.
+"""Mutants: the tracker with an answer in the place of one of its pieces. Its own tests must not let a wrong one live.
 
     stdin     {"piece": "tracker.values:parse", "tests": "tests/tracker/test_values.py -k parse", "root": "...",
                "mutants": {"off-by-one": "def parse(...): ..."}}
@@ -21,10 +21,10 @@ from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
 
-from ..piece import path, replaced
+from .piece import NoPiece, grafted, path
 
 REFERENCE = "the reference"
-PASSED, FAILED = 0, 1  # pytest's exit codes
+PASSED, FAILED, NOT_TRIED = 0, 1, 2  # pytest's exit codes; it could not even collect, or there is nothing to graft
 OPTIONS = ["-x", "-q", "-p", "no:cacheprovider", "-o", "addopts=", "--import-mode=importlib"]
 
 
@@ -75,11 +75,18 @@ def main() -> None:
     # Of what the tests load, all that is not ours: none of it is a mutant.
     for name in ("hypothesis", "fastapi.testclient", "httpx", "sqlalchemy.orm", "uvicorn"):
         __import__(name)
-    texts = {REFERENCE: file.read_text()}
-    texts |= {name: replaced(task["piece"], file.read_text(), wrong) for name, wrong in task["mutants"].items()}
+    texts: dict[str, str | None] = {REFERENCE: file.read_text()}
+    for name, answer in task["mutants"].items():
+        try:
+            texts[name] = grafted(task["piece"], file.read_text(), answer)
+        except NoPiece:
+            texts[name] = None
     codes = {}
     with tempfile.TemporaryDirectory() as quiet:
         for name, text in texts.items():
+            if text is None:
+                codes[name] = NOT_TRIED
+                continue
             child = os.fork()
             if child == 0:
                 os.dup2(os.open(f"{quiet}/said", os.O_CREAT | os.O_WRONLY | os.O_TRUNC), 1)

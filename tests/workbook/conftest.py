@@ -9,7 +9,7 @@ from workbook.author.block import Block, read_block
 from workbook.build import build_exercises, build_lesson, build_solutions
 from workbook.plan import PLAN, Planned
 
-FILES = Path(__file__).parent / "scratch"
+FILES = Path(__file__).parent / "author/scratch"
 FOLDER = "workbook/blocks/day9-scratch/01-clamp"
 
 

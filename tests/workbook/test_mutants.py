@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from workbook.author.mutants import FAILED, PASSED, REFERENCE, judge
+from workbook.mutants import FAILED, NOT_TRIED, PASSED, REFERENCE, judge
 from workbook.source import ROOT
 
 pytestmark = pytest.mark.thorough
@@ -14,12 +14,16 @@ def test_the_tests_are_asked_about_the_reference_and_each_mutant(scratch: Any) -
         "low": "def clamp(value, low, high):\n    return low",
         "same": "def clamp(value, low, high):\n    return low if value != value else min(max(value, low), high)",
         "no Python": "def clamp(",
+        "another": "def clip(value): return value",
+        "cannot be imported": "import nowhere\n\ndef clamp(value, low, high):\n    return nowhere.clamp(value)",
     }
     assert judge("scratch.clamp:clamp", "clamp_tests.py", wrong, scratch.root) == {
         REFERENCE: PASSED,
         "low": FAILED,
         "same": PASSED,
-        "no Python": 2,  # pytest could not even collect
+        "no Python": NOT_TRIED,
+        "another": NOT_TRIED,
+        "cannot be imported": NOT_TRIED,
     }
 
 
