@@ -39,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     where.add_argument("--port", type=int, help=f"the port (default: {PORT}, or the next free one)")
     where.add_argument("--fd", type=int, help="instead: the number of a listening socket that this process was given")
     serve.add_argument("--dir", type=Path, help="the folder of tracker.db (default: $TRACKER_DIR, else ./.tracker)")
+    serve.add_argument("--about", default="", metavar="TEXT", help="a sentence to show on its page and in /healthz")
     serve.add_argument("--quiet", action="store_true", help="log what goes wrong, and not every request")
     serve.set_defaults(run=_serve)
 
@@ -105,7 +106,7 @@ def _serve(options: argparse.Namespace) -> None:
     except ModuleNotFoundError as missing:
         raise Mistake(f"the server needs {missing.name}: pip install 'tracker-workbook[server]'") from None
     try:
-        serve(_folder(options), options.host, options.port, fd=options.fd, quiet=options.quiet)
+        serve(_folder(options), options.host, options.port, fd=options.fd, about=options.about, quiet=options.quiet)
     except CannotServe as reason:
         raise Mistake(str(reason)) from None
 

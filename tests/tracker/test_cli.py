@@ -109,6 +109,16 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) ->
     assert (tmp_path / "tracker.db").read_text() == "my notes " * 1000
 
 
+def test_a_server_says_of_itself_what_it_was_given(tmp_path: Path) -> None:
+    with serving(tmp_path, "--port", "0", "--about", "<b>ours</b>") as (url, _):
+        assert httpx.get(f"{url}/healthz").json()["about"] == "<b>ours</b>"
+        assert httpx.get(f"{url}/readyz").json()["about"] == "<b>ours</b>"
+
+
+def test_a_server_listens_at_one_place(tmp_path: Path) -> None:
+    assert "not allowed with argument" in tracker("serve", "--port", "0", "--fd", "3", TRACKER_DIR=str(tmp_path)).stderr
+
+
 def test_ctrl_c_ends_the_server_at_once_and_in_peace(tmp_path: Path) -> None:
     with serving(tmp_path, "--port", "0") as (url, process):
         assert httpx.get(f"{url}/healthz").status_code == 200

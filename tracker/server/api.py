@@ -260,9 +260,9 @@ def _written(answer: BaseModel, **headers: str) -> Response:
 
 
 @router.get("/healthz")
-async def healthz() -> wire.Health:
+async def healthz(request: Request) -> wire.Health:
     """The process answers. Never touches the database: a slow one is no reason to restart us."""
-    return wire.Health(version=__version__)
+    return wire.Health(version=__version__, about=request.app.state.about)
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
@@ -272,8 +272,8 @@ def metrics(request: Request) -> Response:
 
 
 @router.get("/readyz", responses=_refuses(503))
-def readyz(db: Db) -> wire.Health:
+def readyz(db: Db, request: Request) -> wire.Health:
     """The process can do its work: the database answers."""
     with db.read() as session:
         curves.ping(session)
-    return wire.Health(version=__version__)
+    return wire.Health(version=__version__, about=request.app.state.about)

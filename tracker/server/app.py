@@ -36,8 +36,11 @@ BODY_SECONDS = 30.0  # for the whole body of a request: MAX_BODY at 70 kB/s; a s
 log = logging.getLogger("tracker.server")
 
 
-def create_app(settings: Settings, database: Database) -> FastAPI:
-    """The tracker on a database that its owner has migrated, and will close."""
+def create_app(settings: Settings, database: Database, about: str = "") -> FastAPI:
+    """The tracker on a database that its owner has migrated, and will close.
+
+    `about` is shown to whoever looks: a sentence on this server, of whoever starts it.
+    """
 
     async def known_host(request: Request) -> None:
         """Refuses a page that reaches us under a name of its own making (DNS rebinding) and could then read all."""
@@ -61,6 +64,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
             Exception: _fault,
         },
     )
+    app.state.about = about
     app.state.database = database
     app.state.ingest = Ingest(database)
     app.state.figures = Figures()

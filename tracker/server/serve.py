@@ -29,7 +29,9 @@ class CannotServe(Exception):
     """Why there is no server; the text says what to do."""
 
 
-def serve(folder: Path, host: str, port: int | None, *, fd: int | None = None, quiet: bool = False) -> None:
+def serve(
+    folder: Path, host: str, port: int | None, *, fd: int | None = None, about: str = "", quiet: bool = False
+) -> None:
     """Answers at `port` (None: the first free one from PORT on), or at the listening socket with the number `fd`, until
     Ctrl-C or SIGTERM. Raises CannotServe."""
     settings = Settings.from_environment(os.environ | {"TRACKER_DIR": str(folder)})
@@ -38,7 +40,7 @@ def serve(folder: Path, host: str, port: int | None, *, fd: int | None = None, q
         address = f"http://{host}:{listener.getsockname()[1]}"
         if port is None and fd is None and not address.endswith(f":{PORT}"):
             print(f"tracker: port {PORT} is busy, so this one is another")
-        app = create_app(settings, database)
+        app = create_app(settings, database, about)
         _log(logging.WARNING if quiet else logging.INFO)
         gc.collect()
         gc.freeze()  # what is there now stays, and need not be looked at ever again

@@ -293,3 +293,4 @@ class Health(_Answer):
 
     status: Literal["ok"] = "ok"
     version: str
+    about: str  # what whoever started this server says of it; empty: nothing

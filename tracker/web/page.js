@@ -3,6 +3,7 @@
 
 const INTERVAL = 2000; // ms
 const state = document.querySelector("#state");
+const about = document.querySelector("#about");
 const main = document.querySelector("#experiments");
 
 function element(tag, { text = "", className = "" } = {}, ...children) {
@@ -67,6 +68,7 @@ function section({ name, description, runs }) {
 
 async function refresh() {
   try {
+    about.textContent = (await get("/healthz")).about;
     const { items } = await get("/experiments?limit=20");
     const experiments = await Promise.all(items.map(({ id }) => get(`/experiments/${id}`)));
     main.replaceChildren(...experiments.map(section));
