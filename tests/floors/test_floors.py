@@ -45,7 +45,7 @@ FLOORS = {
         ["workbook.myst", "workbook.piece", "workbook.plan", "workbook.strict", "workbook.whole"],
         ["workbook.labs.guard", "workbook.mutants"],
         ["workbook.source", "workbook.labs.offline"],
-        ["workbook.kinds", "workbook.questions"],
+        ["workbook.kinds", "workbook.processes", "workbook.questions"],
         ["workbook.graft", "workbook.tries", "workbook.labs.postgres"],
         ["workbook.check", "workbook.kernel", "workbook.labs.database", "workbook.sheets"],
         ["workbook.judge", "workbook.progress"],

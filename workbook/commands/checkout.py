@@ -19,11 +19,12 @@ def add_commands(commands: Any) -> None:
 
 
 def _study(options: argparse.Namespace) -> int:
-    from ..study import StudyError, study
+    from ..processes import NotStarted
+    from ..study import study
 
     try:
         return study(browser=not options.no_browser)
-    except StudyError as error:
+    except NotStarted as error:
         raise Mistake(str(error)) from None
 
 

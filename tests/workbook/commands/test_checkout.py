@@ -3,6 +3,7 @@
 import pytest
 
 from workbook import cli, study, update
+from workbook.processes import NotStarted
 
 
 def test_an_update_that_is_refused_says_why(
@@ -18,7 +19,7 @@ def test_an_update_that_is_refused_says_why(
 
 def test_what_cannot_be_started_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def refuse(*, browser: bool) -> int:
-        raise study.StudyError(f"jupyter did not start, browser {browser}")
+        raise NotStarted(f"jupyter did not start, browser {browser}")
 
     monkeypatch.setattr(study, "study", refuse)
     assert cli.main(["study", "--no-browser"]) == 1
