@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from tracker.server.app import create_app
 from tracker.server.config import Settings
@@ -27,7 +27,7 @@ from workbook.build import build_exercises
 from workbook.source import ROOT, sources
 
 # `make test` tries the same examples every time, and `make test-slow` many others. A fixture is shared by all examples
-# of a test: it has to be one that they do not change.
+# of a test: it has to be one that they do not change. Of a mutant it is enough to know that it fails.
 settings.register_profile(
     "house",
     derandomize=True,
@@ -37,7 +37,8 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 settings.register_profile("slow", settings.get_profile("house"), derandomize=False, max_examples=2000)
-settings.load_profile("house")
+settings.register_profile("mutants", settings.get_profile("house"), phases=[Phase.explicit, Phase.generate])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))
 
 
 @dataclass

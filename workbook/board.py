@@ -36,7 +36,7 @@ class Row:
             exercise.id,
             f"{exercise.title:{width}}",
             f"{planned:12}",
-            f"{now.state:13}",
+            f"{'filled in' if now.filled else now.state:13}",
             so_far,
         ]
         return " ".join(parts).rstrip()
@@ -57,7 +57,7 @@ def board(found: Sequence[Row]) -> Iterator[tuple[str, State | None]]:
             yield DAYS[day], None
         yield f"  {row.line(width)}", row.standing.state
     core = [row for row in found if row.exercise.weight == "core"]
-    open_core = [row for row in core if not row.standing.state.done]
+    open_core = [row for row in core if not row.standing.done]
     left = sum(row.exercise.minutes for row in open_core)
     yield f"{len(core) - len(open_core)} of {len(core)} core exercises done, {left} minutes of them left", None
     yield next_step(found), None
@@ -68,7 +68,7 @@ def next_step(found: Sequence[Row]) -> str:
     for weight in ("core", "extra"):
         for state in (State.WRONG, State.NOT_ATTEMPTED):
             for row in found:
-                if (row.exercise.weight, row.standing.state) == (weight, state):
+                if (row.exercise.weight, row.standing.state) == (weight, state) and not row.standing.filled:
                     name = row.exercise.id
                     if state is State.WRONG:
                         return f"Next: {name} is wrong. `workbook check {name}` says why, `workbook hint {name}` helps"

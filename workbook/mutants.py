@@ -2,7 +2,7 @@
 
     stdin     {"piece": "tracker.values:parse", "tests": "tests/tracker/test_values.py -k parse", "root": "...",
                "mutants": {"off-by-one": "def parse(...): ..."}}
-    stdout    {"the reference": 0, "off-by-one": 1}          pytest's exit codes
+    stdout    {"the reference": [0, ""], "off-by-one": [1, "FAILED tests/..."]}     pytest's exit codes and last words
 
 One process loads what all of them need, then each is a fork of it, in which the piece's module is loaded with another
 text. The reference itself is the first, and must pass.
@@ -13,10 +13,12 @@ from __future__ import annotations
 import importlib.machinery
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
@@ -28,18 +30,26 @@ PASSED, FAILED, NOT_TRIED = 0, 1, 2  # pytest's exit codes; it could not even co
 OPTIONS = ["-x", "-q", "-p", "no:cacheprovider", "-o", "addopts=", "--import-mode=importlib"]
 
 
-def judge(piece: str, tests: str, mutants: dict[str, str], root: Path) -> dict[str, int]:
+@dataclass(frozen=True)
+class Result:
+    """What the tests said: pytest's exit code, and of a failure the first test that failed, and why."""
+
+    code: int
+    said: str = ""
+
+
+def judge(piece: str, tests: str, mutants: dict[str, str], root: Path) -> dict[str, Result]:
     """What the tests say of the reference and of each mutant, by name."""
     task = {"piece": piece, "tests": tests, "root": str(root), "mutants": mutants}
     command = [sys.executable, "-m", __name__]
-    few = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # each fork would load them again
+    # Each fork would load the plugins again; and nobody reads the smallest example that a mutant fails.
+    few = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "HYPOTHESIS_PROFILE": "mutants"}
     ran = subprocess.run(
         command, input=json.dumps(task), cwd=root, env=few, capture_output=True, text=True, check=False
     )
     if ran.returncode:
         raise RuntimeError(f"the mutants of {piece} were not tried: {ran.stderr.strip()[-500:]}")
-    said: dict[str, int] = json.loads(ran.stdout)
-    return said
+    return {name: Result(*said) for name, said in json.loads(ran.stdout).items()}
 
 
 class _Mutant(MetaPathFinder):
@@ -75,25 +85,24 @@ def main() -> None:
     # Of what the tests load, all that is not ours: none of it is a mutant.
     for name in ("hypothesis", "fastapi.testclient", "httpx", "sqlalchemy.orm", "uvicorn"):
         __import__(name)
-    texts: dict[str, str | None] = {REFERENCE: file.read_text()}
+    texts = {REFERENCE: file.read_text()}
+    found: dict[str, tuple[int, str]] = {}
     for name, answer in task["mutants"].items():
         try:
             texts[name] = grafted(task["piece"], file.read_text(), answer)
-        except NoPiece:
-            texts[name] = None
-    codes = {}
+        except NoPiece as why:
+            found[name] = (NOT_TRIED, str(why))
     with tempfile.TemporaryDirectory() as quiet:
         for name, text in texts.items():
-            if text is None:
-                codes[name] = NOT_TRIED
-                continue
             child = os.fork()
             if child == 0:
                 os.dup2(os.open(f"{quiet}/said", os.O_CREAT | os.O_WRONLY | os.O_TRUNC), 1)
                 sys.meta_path.insert(0, _Mutant(task["piece"].partition(":")[0], file, text))
                 os._exit(int(pytest.main([*OPTIONS, f"--rootdir={root}", *shlex.split(task["tests"])])))
-            codes[name] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    json.dump(codes, sys.stdout)
+            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            said = re.search(r"^(?:FAILED|ERROR) .*", Path(quiet, "said").read_text(errors="replace"), re.MULTILINE)
+            found[name] = (code, said[0] if said else "")
+    json.dump(found, sys.stdout)
 
 
 if __name__ == "__main__":

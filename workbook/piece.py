@@ -51,22 +51,33 @@ def grafted(piece: str, module: str, answer: str) -> str:
     Names that the module has already are the module's: a stub's `router = APIRouter()` is there to be tried, and does
     not take the place of the real one. Raises NoPiece.
     """
-    statements = _statements(piece, module)
+    statements, given = _statements(piece, module), _definitions(piece, answer)
     (top, _), (first, last) = _lines(statements[0]), _lines(statements[-1])
+    lines, source = module.splitlines(), answer.splitlines()
+    own = [line for text in dict.fromkeys(brought(piece, module, answer).values()) for line in [*text.splitlines(), ""]]
+    mine = "\n".join(source[slice(*_lines(given[name(piece)]))])
+    if len(statements) > 1:
+        mine = _indented(mine, " " * statements[-1].col_offset)
+    return "\n".join([*lines[:top], *own, *lines[top:first], mine, *lines[last:]]) + "\n"
+
+
+def brought(piece: str, module: str, answer: str) -> dict[str, str]:
+    """What an answer uses of its own: each name, and the text of the statement that defines it. Raises NoPiece."""
+    given, source = _definitions(piece, answer), answer.splitlines()
+    taken = {found for node in ast.parse(module).body for found in _names(node)} | {name(piece)}
+    needed = _needed(given, given[name(piece)], taken)
+    return {found: "\n".join(source[slice(*_lines(node))]) for node in needed for found in _names(node)}
+
+
+def _definitions(piece: str, answer: str) -> dict[str, ast.stmt]:
+    """Of each name that the answer defines, the last statement that does. Raises NoPiece."""
     try:
         given = {found: node for node in ast.parse(answer).body for found in _names(node)}
     except (SyntaxError, ValueError) as error:
         raise NoPiece(f"the answer is no Python: {error}") from None
     if name(piece) not in given:
         raise NoPiece(f"the answer defines no {name(piece)}")
-    taken = {found for node in ast.parse(module).body for found in _names(node)}
-    needed = _needed(given, given[name(piece)], taken | {name(piece)})
-    lines, source = module.splitlines(), answer.splitlines()
-    own = [line for node in needed for line in [*source[slice(*_lines(node))], ""]]
-    mine = "\n".join(source[slice(*_lines(given[name(piece)]))])
-    if len(statements) > 1:
-        mine = _indented(mine, " " * statements[-1].col_offset)
-    return "\n".join([*lines[:top], *own, *lines[top:first], mine, *lines[last:]]) + "\n"
+    return given
 
 
 def _statements(piece: str, module: str) -> list[ast.stmt]:

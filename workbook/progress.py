@@ -23,7 +23,7 @@ from typing import Any
 
 from .check import State
 from .source import ROOT, Exercise
-from .tries import Try, tries
+from .tries import Try, own, tries
 from .whole import unused, write_whole
 
 FILE = Path(".workbook/progress.json")
@@ -66,15 +66,22 @@ class Standing:
     state: State
     tries: int
     minutes: int  # between tries, without the pauses
+    filled: bool = False  # its solution was filled in, and nothing else has been tried since
+
+    @property
+    def done(self) -> bool:
+        """There is nothing left to do."""
+        return self.state.done or self.filled
 
 
 def standing(exercise: Exercise, root: Path = ROOT) -> Standing:
     """As its tries tell it. One that was put away begins anew."""
     found = tries(exercise.id, root)
     state = State.NOT_ATTEMPTED
-    if found and found[-1].state in set(State):
+    filled = bool(found) and found[-1] not in own(found)
+    if found and found[-1].state in set(State) and not filled:
         state = State(found[-1].state)
-    return Standing(state, sum(one.state in set(State) for one in found), minutes(found))
+    return Standing(state, sum(one.state in set(State) for one in own(found)), minutes(found), filled)
 
 
 def minutes(found: list[Try]) -> int:

@@ -20,6 +20,7 @@ from typing import Any
 from .source import ROOT, defined, source_with
 
 FOLDER = Path(".workbook/tries")
+FILLED = "filled in"  # the state of a solution that `workbook start` put into the notebook
 STARTED_FROM = "JPY_SESSION_NAME"  # Jupyter tells a kernel the notebook that it was started for
 
 
@@ -67,6 +68,12 @@ def tries(exercise: str, root: Path = ROOT) -> list[Try]:
             cells = [(str(cell["source"]), bool(cell["answer"])) for cell in entry["cells"]]
             found.append(Try(int(entry["at"]), str(entry["state"]), cells))
     return found
+
+
+def own(found: list[Try]) -> list[Try]:
+    """Those that are the candidate's, and not a solution that was filled in and then judged."""
+    filled = {one.answer for one in found if one.state == FILLED}
+    return [one for one in found if one.answer not in filled]
 
 
 def keep_from_notebook(exercise: str, state: str, executed: list[str]) -> None:

@@ -21,7 +21,7 @@ from nbformat import NotebookNode
 from .graft import graft, work_in
 from .judge import answers, find, load
 from .source import ROOT, Source
-from .tries import keep
+from .tries import FILLED, keep
 from .whole import unused, write_whole
 
 STATE = Path(".workbook")
@@ -64,20 +64,41 @@ def reset(source: Source, wanted: set[str] | None, root: Path = ROOT) -> Path:
     for exercise, answer in answers(load(file)).items():
         if (wanted is None or exercise in wanted) and answer.cells:
             keep(exercise, "put away", answer.cells, root)
-    notebook = _read(file)
-    if wanted is None:
+    if wanted is not None:
+        _write_answers(file, {name: source.exercises[name].stub for name in wanted})
+    else:
         kept = unused(root / STATE / "reset") / file.name
         kept.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, kept)
         from .build import exercise_notebook
 
-        notebook = exercise_notebook(source)
+        write_whole(file, nbformat.writes(exercise_notebook(source)) + "\n")
+    return file
+
+
+def fill(source: Source, wanted: set[str], root: Path = ROOT) -> Path:
+    """Puts the solutions into the answer cells of the `wanted` exercises; the notebook's path. Raises judge.NotJudged.
+
+    What stood there is kept among the tries, and so is the solution, by which it is known as none of the candidate's.
+    """
+    file = find(source, root)
+    for exercise, answer in answers(load(file)).items():
+        if exercise in wanted:
+            if answer.cells:
+                keep(exercise, "put away", answer.cells, root)
+            keep(exercise, FILLED, [(source.exercises[exercise].solution, True)], root)
+    _write_answers(file, {name: source.exercises[name].solution for name in wanted})
+    return file
+
+
+def _write_answers(file: Path, by_exercise: dict[str, str]) -> None:
+    """Into the answer cells, as if they had never been run."""
+    notebook = _read(file)
     for cell in notebook.cells:
         mark = cell.metadata.get("workbook", {})
-        if wanted and mark.get("role") == "answer" and mark.get("exercise") in wanted:
-            cell.source, cell.outputs, cell.execution_count = source.exercises[mark["exercise"]].stub, [], None
+        if mark.get("role") == "answer" and mark.get("exercise") in by_exercise:
+            cell.source, cell.outputs, cell.execution_count = by_exercise[mark["exercise"]], [], None
     write_whole(file, nbformat.writes(notebook) + "\n")
-    return file
 
 
 def _copy(root: Path, changed: list[str]) -> None:

@@ -17,7 +17,9 @@ def test_the_tests_are_asked_about_the_reference_and_each_mutant(scratch: Any) -
         "another": "def clip(value): return value",
         "cannot be imported": "import nowhere\n\ndef clamp(value, low, high):\n    return nowhere.clamp(value)",
     }
-    assert judge("scratch.clamp:clamp", "clamp_tests.py", wrong, scratch.root) == {
+    said = judge("scratch.clamp:clamp", "clamp_tests.py", wrong, scratch.root)
+    assert "clamp_tests.py::" in said["low"].said
+    assert {name: tested.code for name, tested in said.items()} == {
         REFERENCE: PASSED,
         "low": FAILED,
         "same": PASSED,
@@ -31,7 +33,7 @@ def test_a_piece_of_the_tracker_meets_the_trackers_own_tests() -> None:
     """The real package, loaded by real tests: what a mutant changes is seen by whatever imports it."""
     wrong = {"constant": "def rank(*_):\n    return 0"}
     said = judge("tracker.values:rank", "tests/tracker/test_values.py -k rank", wrong, ROOT)
-    assert said == {REFERENCE: PASSED, "constant": FAILED}
+    assert {name: tested.code for name, tested in said.items()} == {REFERENCE: PASSED, "constant": FAILED}
 
 
 def test_what_could_not_be_tried_is_an_error(tmp_path: Path) -> None:

@@ -164,9 +164,9 @@ def own(evidence: Evidence) -> Iterator[str]:
     for exercise in evidence.block.exercises:
         codes = dict(evidence.killed.get(exercise.id, {}))
         right = [variant.name for variant in exercise.variants if not variant.says]
-        if codes and codes.pop(REFERENCE) != PASSED:
+        if codes and codes.pop(REFERENCE).code != PASSED:
             yield f"{exercise.id}: the tracker itself does not pass :tests: {exercise.tests}"
-        for name, code in codes.items():
+        for name, code in ((name, tested.code) for name, tested in codes.items()):
             if code == FAILED and name in right:
                 yield f"{exercise.id} {name} is right, but as {exercise.piece} fails {exercise.tests}: mend one of them"
             elif code == PASSED and name not in right:

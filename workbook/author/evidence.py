@@ -140,8 +140,8 @@ class Evidence:
         )
 
     @cached_property
-    def killed(self) -> dict[str, dict[str, int]]:
-        """What the tracker's tests say of each piece, and of each other answer in its place: pytest's exit codes."""
+    def killed(self) -> dict[str, dict[str, mutants.Result]]:
+        """What the tracker's tests say of each piece, and of each other answer in its place."""
         found = {}
         for exercise in self.block.exercises:
             if exercise.piece:
