@@ -133,8 +133,10 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _cards(options: argparse.Namespace) -> int:
-    from ..deck import NotWritten, write
-
+    try:
+        from ..deck import NotWritten, write
+    except ModuleNotFoundError as missing:  # a checkout that was updated, and not set up since
+        raise Mistake(f"{missing.name} is not installed: `make setup` brings it") from None
     file = Path(options.file)
     bank = _bank()
     try:

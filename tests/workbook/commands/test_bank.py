@@ -159,6 +159,12 @@ class TestPlan:
         assert planned == {lesson, *exercises, "workbook say d1.b3.q2"}
 
 
+def test_a_checkout_that_is_not_set_up_anew_is_told_how(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "workbook.deck", raising=False)
+    monkeypatch.setitem(sys.modules, "genanki", None)
+    assert typed("cards") == (1, "", "workbook: genanki is not installed: `make setup` brings it\n")
+
+
 def test_the_deck_is_written_where_one_is(typed: Typed, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(root)
     for _ in range(2):
