@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+SPOKEN = 6  # minutes of a question: two to say it, four to compare
+
 
 @dataclass(frozen=True)
 class Planned:

@@ -49,6 +49,16 @@ class Asked:
     made: int
     of: int
 
+    @property
+    def right(self) -> bool:
+        """At least three quarters of the points: who speaks freely forgets one of five, and is still believed."""
+        return 4 * self.made >= 3 * self.of
+
+    @property
+    def sure(self) -> bool:
+        """Whoever bets 3 or 4 would say it in the interview without hesitating."""
+        return self.bet >= 3
+
 
 @dataclass
 class Progress:

@@ -7,7 +7,7 @@ A **sheet** is the day on one printed page: of each question its line and its ca
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from .questions import Question, questions_of
@@ -51,14 +51,18 @@ def sheets(books: Iterable[Source]) -> dict[Path, str]:
             day = path.name[len("day") :].partition("-")[0]
             page = found.setdefault(path, [f"# Day {day} on one page", "", "*Built from the questions of its blocks.*"])
             page += ["", f"## {source.title.removesuffix(': exercises')}"]
-            page += [f"- {question.sheet}" for question in bank]
-            page += [card.line for question in bank for card in question.cards]
+            page += lines(bank)
     for path, page in found.items():
         if len(page) > LINES:
             raise SourceError(
                 f"{path} has {len(page)} lines, a page {LINES}: leave out some cards of its questions.yaml"
             )
     return {path: "\n".join(page) + "\n" for path, page in found.items()}
+
+
+def lines(bank: Sequence[Question]) -> list[str]:
+    """Those of a block: of each question its own, then the cards."""
+    return [f"- {question.sheet}" for question in bank] + [card.line for question in bank for card in question.cards]
 
 
 def _sheet_of(source: Source) -> Path:

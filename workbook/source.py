@@ -45,6 +45,7 @@ ID = r"d\d\.b\d\.e\d+"
 _HEADING = re.compile(rf"## ({ID}) · (.+)")
 _HEADER = re.compile(r"\*(\d+) minutes · (core|extra) · (.+?) · needs (.+?)\*")
 
+_LESSON = re.compile(r"^\*Day \d, block \d · lesson, (\d\d) minutes · needs .+\*$", re.MULTILINE)
 _HINT = re.compile(r"<details><summary>Hint \d+: ([^<]*)</summary>\n(.*?)</details>", re.DOTALL)
 
 
@@ -147,6 +148,12 @@ class Lesson:
     def notebook(self) -> Path:
         """Relative to the repository."""
         return Path(f"notebooks/{self.path.parent.relative_to('workbook/blocks')}.ipynb")
+
+    @property
+    def minutes(self) -> int | None:
+        """As it says below its title; None if it does not."""
+        found = _LESSON.search("\n".join(cell.source for cell in self.cells[:2]))
+        return int(found[1]) if found else None
 
 
 @cache

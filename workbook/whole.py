@@ -8,14 +8,18 @@ from itertools import count
 from pathlib import Path
 
 
-def write_whole(file: Path, text: str) -> None:
+def write_whole(file: Path, content: str | bytes) -> None:
     """Whoever looks, or ends us in the middle, finds the old file or the new one. Raises OSError."""
     unfinished = file.with_name(f".{file.name}.part")
-    with unfinished.open("w") as written:
-        written.write(text)
-        written.flush()
-        os.fsync(written.fileno())
-    unfinished.replace(file)
+    try:
+        with unfinished.open("wb") as written:
+            written.write(content.encode() if isinstance(content, str) else content)
+            written.flush()
+            os.fsync(written.fileno())
+        unfinished.replace(file)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 def unused(path: Path) -> Path:

@@ -70,6 +70,16 @@ class TestKept:
         change(lambda kept: kept.asked.setdefault("d1.b3.q1", []).append(once), tmp_path)
         assert read(tmp_path).asked == {"d1.b3.q1": [once]}
 
+    @pytest.mark.parametrize(
+        ("made", "of", "right"), [(0, 1, False), (1, 1, True), (3, 4, True), (3, 5, False), (4, 5, True)]
+    )
+    def test_three_quarters_of_the_points_are_right(self, made: int, of: int, right: bool) -> None:
+        assert Asked(at=5, bet=4, made=made, of=of).right is right
+
+    @pytest.mark.parametrize(("bet", "sure"), [(1, False), (2, False), (3, True), (4, True)])
+    def test_a_bet_from_three_on_is_sure(self, bet: int, sure: bool) -> None:
+        assert Asked(at=5, bet=bet, made=1, of=1).sure is sure
+
     def test_one_of_the_first_version_goes_on(self, tmp_path: Path) -> None:
         (tmp_path / ".workbook").mkdir()
         (tmp_path / FILE).write_text('{"version": 1, "hints": {"d1.b3.e3": 2}, "solutions": {}}')

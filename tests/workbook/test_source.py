@@ -215,6 +215,18 @@ def test_a_lesson_out_of_form_is_told_what_to_write(tmp_path: Path, before: str,
         read_lesson(write(tmp_path, LESSON.replace(before, after, 1)))
 
 
+@pytest.mark.parametrize(
+    ("line", "minutes"),
+    [
+        ("*Day 1, block 3 · lesson, 20 minutes · needs some SQL*", 20),
+        ("*Day 1, block 3 · lesson, some minutes · needs some SQL*", None),
+        ("It took 20 minutes.", None),
+    ],
+)
+def test_a_lesson_says_its_minutes_below_its_title(tmp_path: Path, line: str, minutes: int | None) -> None:
+    assert read_lesson(write(tmp_path, LESSON.replace("Text.", line))).minutes == minutes
+
+
 def test_a_lesson_lies_where_its_block_does() -> None:
     for lesson in lessons():
         assert f"workbook/blocks/{lesson.notebook.relative_to('notebooks').with_suffix('')}/lesson.md" == str(

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator
 
 from ..kinds import KINDS
-from ..plan import PLAN
+from ..plan import PLAN, SPOKEN
 from ..questions import questions_of
 from ..sheets import sheets
 from ..source import Cell, Exercise, SourceError
 from .block import FILES, Block, blocks
 
-LESSON, SPOKEN, CORE = (15, 25), 6, 12  # minutes: of a lesson, of a question said and compared, of a core exercise
+LESSON, CORE = (15, 25), 12  # minutes: of a lesson, of a core exercise
 CELLS, LESSON_WORDS, WORDS, LINES, WIDTH = (14, 25), 80, 90, 15, 100
 SECONDS = 60  # that a check may allow itself
 CARDS, QUESTIONS = 6, 2
@@ -125,7 +125,7 @@ def size(block: Block) -> Iterator[str]:
     for exercise in core:
         if exercise.minutes > CORE:
             yield f"{exercise.id} takes {exercise.minutes} minutes: shorten it to {CORE}, or make it extra"
-    lesson = _lesson_minutes(block) if block.lesson else 0
+    lesson = block.lesson.minutes if block.lesson else 0
     if lesson is None or (block.lesson and not LESSON[0] <= lesson <= LESSON[1]):
         between = f"{LESSON[0]} to {LESSON[1]}"
         yield f"write below the lesson's title '*Day 1, block 3 · lesson, 20 minutes · needs ...*', {between} minutes"
@@ -214,9 +214,3 @@ def _begin(cell: Cell) -> str:
 
 def _cells(block: Block, exercise: Exercise) -> list[Cell]:
     return [cell for cell in block.source.cells if cell.exercise == exercise.id]
-
-
-def _lesson_minutes(block: Block) -> int | None:
-    text = "\n".join(cell.source for cell in block.lesson.cells[:2]) if block.lesson else ""
-    found = re.search(r"^\*Day \d, block \d · lesson, (\d\d) minutes · needs .+\*$", text, re.MULTILINE)
-    return int(found[1]) if found else None

@@ -27,6 +27,17 @@ def all_exercises() -> str:
     return ", ".join(exercise for source in sources() for exercise in source.exercises)
 
 
+def number(text: str, what: str, least: float, most: float) -> float:
+    """A number as it was typed, in its bounds. Raises Mistake."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = float("nan")
+    if not least <= found <= most:
+        raise Mistake(f"{what} is a number from {least:g} to {most:g}, not {text!r}")
+    return found
+
+
 def warn(text: str) -> None:
     """Says what does not keep the command from going on."""
     print(f"workbook: {text}", file=sys.stderr)
