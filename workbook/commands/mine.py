@@ -75,7 +75,7 @@ def _start(options: argparse.Namespace) -> int:
             blocks.setdefault(exercise.rpartition(".")[0], []).append(exercise)
     if options.block not in blocks:
         raise Mistake(f"there is no block {options.block!r} yet; the blocks are {', '.join(blocks)}")
-    filled = 0
+    filled = False
     for source in sources():
         before = {
             exercise.id
@@ -84,12 +84,8 @@ def _start(options: argparse.Namespace) -> int:
         }
         if before:
             file = fill(source, before)
-            filled += len(before)
+            filled = True
             print(f"{file.relative_to(ROOT)}: filled in {', '.join(sorted(before))}. Reload it in JupyterLab")
-    print(
-        f"{filled} solutions filled in; what you had tried there is in .workbook/tries"
-        if filled
-        else "Nothing to fill in"
-    )
+    print("What you had tried there is in .workbook/tries" if filled else "Nothing to fill in")
     print(f"Next: {blocks[options.block][0]}")
     return 0

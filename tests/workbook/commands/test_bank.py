@@ -154,7 +154,7 @@ class TestPlan:
         asked(root, "d1.b3.q2", 4, 3, 5)
         _, out, _ = typed("plan --hours 8 --no-questions")
         planned = {line.split(" min  ")[1].split(" · ")[0] for line in out.splitlines() if " min  " in line}
-        exercises = {"d1.b3.e2", "d1.b3.e3", "d1.b3.e4", "d1.b3.e5"}
+        exercises = {"d1.b3.e2", "d1.b3.e3", "d1.b3.e4", "d1.b3.e5", "d1.b3.e6"}
         lesson = "read notebooks/day1-python-backend-db/03-database-schema.ipynb"
         assert planned == {lesson, *exercises, "workbook say d1.b3.q2"}
 
