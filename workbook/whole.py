@@ -11,11 +11,15 @@ from pathlib import Path
 def write_whole(file: Path, text: str) -> None:
     """Whoever looks, or ends us in the middle, finds the old file or the new one. Raises OSError."""
     unfinished = file.with_name(f".{file.name}.part")
-    with unfinished.open("w") as written:
-        written.write(text)
-        written.flush()
-        os.fsync(written.fileno())
-    unfinished.replace(file)
+    try:
+        with unfinished.open("w") as written:
+            written.write(text)
+            written.flush()
+            os.fsync(written.fileno())
+        unfinished.replace(file)
+    except BaseException:  # Ctrl-C, too
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 def unused(path: Path) -> Path:

@@ -24,6 +24,7 @@ def test_what_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkeypatch: 
     with pytest.raises(OSError, match="No space left"):
         write_whole(file, "new")
     assert file.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_what_is_kept_twice_in_a_second_is_kept_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
