@@ -6,20 +6,27 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from .author.cli import add_commands as add_author
-from .commands import answers, bank, checkout, mine
-from .commands.terminal import Mistake
-from .judge import NotJudged
-from .source import SourceError
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; the exit code of the process."""
+    """Runs one command; the exit code of the process. Ctrl-C ends it without a word, also while it is still loading."""
+    try:
+        return _main(arguments)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _main(arguments: Sequence[str] | None) -> int:
+    from .author.cli import add_commands as add_author
+    from .commands import answers, bank, checkout, mine
+    from .commands.terminal import Mistake
+    from .judge import NotJudged
+    from .source import SourceError
+
     parser = argparse.ArgumentParser(prog="workbook", description="The workbook's commands.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in (checkout, answers, bank, mine):
         module.add_commands(commands)
-    author = commands.add_parser("author", help="what the workbook's authors need: build, contract")
+    author = commands.add_parser("author", help="what the workbook's authors need: build, contract, new")
     add_author(author.add_subparsers(dest="author", required=True, metavar="COMMAND"))
     options = parser.parse_args(arguments)
     try:
@@ -27,5 +34,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Mistake, SourceError, NotJudged) as mistake:
         print(f"workbook: {mistake}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 130

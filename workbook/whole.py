@@ -17,7 +17,7 @@ def write_whole(file: Path, content: str | bytes) -> None:
             written.flush()
             os.fsync(written.fileno())
         unfinished.replace(file)
-    except BaseException:
+    except BaseException:  # Ctrl-C, too
         unfinished.unlink(missing_ok=True)
         raise
 

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import argparse
 import time
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
-from ..source import ROOT, SourceError
+from ..commands.terminal import Mistake
+from ..kinds import KINDS
+from ..source import ROOT
+
+if TYPE_CHECKING:
+    from .contract import Line
+    from .evidence import Evidence
 
 
 def add_commands(commands: Any) -> None:
@@ -22,6 +29,17 @@ def add_commands(commands: Any) -> None:
         "block", nargs="*", metavar="BLOCK", help="d1.b3; nothing: every block, the start notebook too"
     )
     contract.set_defaults(run=_contract)
+
+    new = commands.add_parser("new", help="begin a block, or one more exercise, with a scaffold to be filled in")
+    what = new.add_subparsers(dest="what", required=True, metavar="WHAT")
+    block = what.add_parser("block", help="a block of the study plan: lesson, three exercises, two questions")
+    block.add_argument("block", metavar="BLOCK", help="d1.b1")
+    block.set_defaults(run=_new_block)
+    exercise = what.add_parser("exercise", help="one more exercise of a block")
+    exercise.add_argument("exercise", metavar="ID", help="d1.b3.e6")
+    exercise.add_argument("--language", default="Python", help=f"one of {', '.join(KINDS)}; Python if you say none")
+    exercise.add_argument("--extra", action="store_true", help="not one of the block's core exercises")
+    exercise.set_defaults(run=_new_exercise)
 
 
 def _build(options: argparse.Namespace) -> int:
@@ -43,6 +61,7 @@ def _build(options: argparse.Namespace) -> int:
 def _contract(options: argparse.Namespace) -> int:
     """Exit code 0 when every line holds."""
     from ..labs import offline
+    from ..questions import QuestionError
     from .block import blocks
     from .contract import CONTRACT
     from .evidence import Evidence
@@ -50,19 +69,63 @@ def _contract(options: argparse.Namespace) -> int:
     known = {block.id: block for block in blocks()}
     for name in options.block:
         if name not in known:
-            raise SourceError(f"there is no block {name!r}; the blocks are {', '.join(known)}")
+            raise Mistake(f"there is no block {name!r}; the blocks are {', '.join(known)}")
     broken = 0
     for name in options.block or known:
         began, evidence = time.monotonic(), Evidence(known[name])
         print(f"{name}  {known[name].source.title}: running its answers ...", flush=True)
-        evidence.gather()
+        with suppress(QuestionError):
+            evidence.gather()
         for line in CONTRACT:
-            found = list(line.broken(evidence))
+            mark, found = _judged(line, evidence)
             broken += bool(found)
-            print(f"  {'✗' if found else '✓'} {line.number:2}  {line.name}")
+            print(f"  {mark} {line.number:2}  {line.name}")
             for complaint in found:
                 print(f"        {complaint}")
         if not offline.is_possible():
             print("  11 was not tried: it takes the network away with `unshare --user --net`, which cannot be had here")
         print(f"  {time.monotonic() - began:.0f} s", flush=True)
     return 1 if broken else 0
+
+
+def _judged(line: Line, evidence: Evidence) -> tuple[str, list[str]]:
+    """How a line of the contract is marked, and what is to be mended. A question stands in the notebooks, too."""
+    from ..questions import QuestionError
+
+    try:
+        found = list(line.broken(evidence))
+    except QuestionError:
+        return "?", ["not to be told while a question is refused: see line 7, here or of another block"]
+    return "✗" if found else "✓", found
+
+
+def _new_block(options: argparse.Namespace) -> int:
+    from .scaffold import NotMade, new_block
+
+    try:
+        files = new_block(options.block, ROOT)
+    except NotMade as reason:
+        raise Mistake(str(reason)) from None
+    for file in files:
+        print(f"{file} written")
+    _say_next(options.block)
+    return 0
+
+
+def _new_exercise(options: argparse.Namespace) -> int:
+    from .scaffold import NotMade, new_exercise
+
+    try:
+        file = new_exercise(options.exercise, options.language, extra=options.extra, root=ROOT)
+    except NotMade as reason:
+        raise Mistake(str(reason)) from None
+    print(f"{file}: {options.exercise} added as its last exercise")
+    _say_next(options.exercise.rpartition(".")[0])
+    return 0
+
+
+def _say_next(block: str) -> None:
+    print(
+        "Next: write what each TODO asks for. `make build` makes the notebooks, and "
+        f"`workbook author contract {block}` says what is left"
+    )

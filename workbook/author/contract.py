@@ -57,9 +57,13 @@ def solved(evidence: Evidence) -> Iterator[str]:
         verdict = evidence.verdicts[exercise.id, SOLUTION]
         if verdict.state is not _best(exercise):
             yield f"the solution of {_told(str(verdict))}: mend the solution, or its check"
+    notebook = evidence.block.source.notebooks[1]
+    if not (evidence.block.root / notebook).exists():
+        yield f"{notebook} is not there for nbval to run: make build"
+        return
     for name, why in evidence.nbval.failed.items():
         if not NETWORK.search(why):
-            yield f"nbval, {evidence.block.source.notebooks[1].name}, {name}: {_told(why)}"
+            yield f"nbval, {notebook.name}, {name}: {_told(why)}"
 
 
 def refused(evidence: Evidence) -> Iterator[str]:

@@ -55,9 +55,10 @@ class Evidence:
 
     @cached_property
     def verdicts(self) -> dict[tuple[str, str], Verdict]:
-        """On every answer there is, by exercise and by name, where the notebook was built."""
+        """On every answer there is, by exercise and by name, where the notebook was built, or will be."""
         found = {}
-        with Judge(self.block.source, (self.block.root / self.block.source.notebooks[0]).parent) as judge:
+        folder = (self.block.root / self.block.source.notebooks[0]).parent
+        with Judge(self.block.source, folder if folder.is_dir() else self.block.root) as judge:
             for exercise in self.block.exercises:
                 texts = {UNTOUCHED: exercise.stub, SOLUTION: exercise.solution}
                 texts |= {variant.name: variant.source for variant in exercise.variants}
@@ -164,7 +165,11 @@ def never_ending(exercise: Exercise) -> str | None:
     if kind is None or kind.endless is None:
         return None
     parts = []
-    for node in ast.parse(exercise.solution).body:
+    try:
+        body = ast.parse(exercise.solution).body
+    except SyntaxError:
+        return None  # the solution's own verdict says so
+    for node in body:
         if isinstance(node, ast.FunctionDef) and kind.name == "Python":
             parts.append(f"def {node.name}(*_, **__):\n    {kind.endless}")
         elif isinstance(node, ast.ClassDef) and kind.name == "Python":

@@ -22,6 +22,7 @@ PARTS = ["**Out of scope:**", "**You will be able to**", "## Two questions first
 PARTS += ["## Recap", "**Say it aloud", "**Next:**"]
 EXPLAINED = ("**Why.**", "**Otherwise.**", "**What the tracker does.**", "**An interviewer asks next.**")
 SKIP = re.compile(r"nbval-skip|skip-execution|raises-exception|pytest\.(?:skip|importorskip|xfail)|%%script +false")
+MARK = re.compile(r'TODO:[^"*<]*')  # a place that a scaffold leaves to its author
 REASON = re.compile(r"# skipped since \d{4}-\d\d-\d\d: \w+")
 
 
@@ -60,6 +61,7 @@ def hints(block: Block) -> Iterator[str]:
 
 def questions(block: Block) -> Iterator[str]:
     """What is asked aloud."""
+    yield from marks(block, "questions.yaml")
     try:
         bank = questions_of(block.source)
     except SourceError as refused:
@@ -139,10 +141,18 @@ def size(block: Block) -> Iterator[str]:
 
 def anatomy(block: Block) -> Iterator[str]:
     """The form that readers know their way in."""
+    yield from marks(block, "lesson.md", "exercises.md")
     yield from _exercise_form(block)
     if block.lesson:
         yield from _core_form(block)
         yield from _lesson_form(list(block.lesson.cells))
+
+
+def marks(block: Block, *names: str) -> Iterator[str]:
+    """What is still to be written in these files, and where."""
+    for file in (block.folder / name for name in names):
+        for number, line in enumerate(file.read_text().split("\n") if file.exists() else (), 1):
+            yield from (f"{file.name}:{number}: {mark.strip()}" for mark in MARK.findall(line))
 
 
 def _exercise_form(block: Block) -> Iterator[str]:

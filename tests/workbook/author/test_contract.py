@@ -96,6 +96,11 @@ def test_a_stored_output_that_is_another_is_seen_by_nbval(scratch: Any) -> None:
     assert "nbval, 01-clamp-solutions.ipynb, Cell" in first(scratch, 2)
 
 
+def test_solutions_that_were_never_built_are_named(scratch: Any) -> None:
+    (scratch.root / scratch.solutions).unlink()
+    assert first(scratch, 2) == f"{scratch.solutions} is not there for nbval to run: make build"
+
+
 def test_a_solution_that_prints_the_time_is_another_each_time(scratch: Any) -> None:
     scratch.edit("exercises.md", "COUNT_SQL = ", "import time\nprint(time.time())\nCOUNT_SQL = ", places=5)
     build_solutions(scratch.block.source, scratch.root)

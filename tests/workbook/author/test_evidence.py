@@ -1,5 +1,6 @@
 """What running a block brings to light, beside what the contract's tests see of it."""
 
+import shutil
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ def exercise(kind: str, solution: str) -> Exercise:
         ("repair (YAML)", 'TEXT = """\na: 1\n"""', None),
         ("explain (text)", 'TEXT = """\na\n"""', None),
         ("explain", "x = 1", None),
+        ("implement (Python)", "def f(x:", None),
     ],
 )
 def test_an_answer_that_never_ends_is_of_the_same_form(kind: str, solution: str, answer: str | None) -> None:
@@ -48,6 +50,11 @@ def test_a_self_scored_exercise_ends_so_and_needs_no_wrong_answers(scratch: Any)
     assert evidence.verdicts["d9.b1.e1", "solution"].state is State.SELF_SCORED
     assert evidence.verdicts["d9.b1.e1", "solution"].message == "1 of 2 points\n1. one\n2. two"
     assert [c for c in CONTRACT[2].broken(evidence) if "d9.b1.e1" in c] == []
+
+
+def test_answers_are_judged_before_there_is_a_folder_of_notebooks(scratch: Any) -> None:
+    shutil.rmtree(scratch.root / "exercises")
+    assert Evidence(scratch.block).verdicts["d9.b1.e1", "solution"].state is State.SOLVED
 
 
 def test_a_notebook_that_pytest_cannot_read_is_no_success(scratch: Any) -> None:

@@ -47,6 +47,7 @@ def test_a_block_in_form_is_not_complained_of(scratch: Any, rule: Any) -> None:
             *(form.hints, "exercises.md", "<summary>Hint 2: NaN", "<summary>A thought: NaN"),
             "d9.b1.e1 has 1 hints: write at least 2, <details><summary>Hint 1: ...",
         ),
+        (form.questions, "questions.yaml", "Clamp it.", '"TODO: a line"', "questions.yaml:38: TODO: a line"),
         (form.questions, "questions.yaml", "Well, so so ", "", "its model_answer has 128 words; 130 to 280"),
         (form.questions, "questions.yaml", "    - one\n", "", "d9.b1.q1: must_mention: it has 2, write at least 3"),
         (form.questions, "questions.yaml", "    - noise\n", "", "d9.b1.q1: red_flags: it has 1, write at least 2"),
@@ -107,6 +108,9 @@ def test_a_block_in_form_is_not_complained_of(scratch: Any, rule: Any) -> None:
             *(form.anatomy, "exercises.md", "implement (Python)", "implement"),
             "d9.b1.e1: its header says 'implement': in brackets, name one of Python, SQL, YAML, shell, file, text",
         ),
+        (form.anatomy, "lesson.md", "*Day 9", "*TODO: Day* 9", "lesson.md:3: TODO: Day"),
+        (form.anatomy, "exercises.md", "Python has both.", "<b>TODO: which?</b>", "exercises.md:39: TODO: which?"),
+        (form.anatomy, "exercises.md", "return max(low, value)", "return 0  # TODO:", "exercises.md:52: TODO:"),
         (form.anatomy, "exercises.md", "**Otherwise.**", "Or else.", "d9.b1.e1: its solution lacks **Otherwise.**"),
         (
             form.anatomy,
