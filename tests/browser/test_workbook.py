@@ -113,6 +113,7 @@ def test_a_candidates_first_minutes(
         expect(lab.box("○ d0.b0.e1 not attempted")).to_be_visible()
         expect(page.locator(".jp-OutputArea-output table", has_text="just right")).to_be_visible()
         expect(page.locator(".jp-OutputArea-output img")).to_be_visible()
+        expect(lab.box("core exercises done")).to_contain_text("Which run is best?")
         expect(page.get_by_text("Jupyter news")).to_have_count(0)
         picture("start-not-attempted")
 
