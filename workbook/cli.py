@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from .author.cli import add_commands as add_author
-from .commands import answers, checkout
+from .commands import answers, checkout, paper
 from .commands.terminal import Mistake
 from .judge import NotJudged
 from .source import SourceError
@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; the exit code of the process."""
     parser = argparse.ArgumentParser(prog="workbook", description="The workbook's commands.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (checkout, answers):
+    for module in (checkout, answers, paper):
         module.add_commands(commands)
     author = commands.add_parser("author", help="what the workbook's authors need: build, contract")
     add_author(author.add_subparsers(dest="author", required=True, metavar="COMMAND"))
