@@ -43,6 +43,7 @@ def test_every_line_is_on_the_page_in_its_order(sheet: str) -> None:
     assert list(rows) == sorted(rows, reverse=True)
     plain = [re.sub(r"^(#+|-) |\*\*|`|(?<=\s)\*|\*(?=\s)|^\*|\*$", "", line) for line in sheet.splitlines() if line]
     assert [row.removeprefix("•  ") for row in rows.values()] == plain
+    assert not any(text.get_parse_math() for text in page(sheet).texts)  # "$2$" costs two dollars
 
 
 @pytest.mark.parametrize("sheet", SHEETS, ids=NAMES)
