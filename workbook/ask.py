@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .questions import questions_of
 from .source import sources
 
 if TYPE_CHECKING:
@@ -17,9 +16,11 @@ class NoQuestion(LookupError):
 
 def ask(question: str) -> Spoken:
     """What asks it, as the last line of a cell. Raises NoQuestion."""
+    from .questions import questions_of  # only who asks waits for YAML,
+
     bank = {one.id: one for source in sources() for one in questions_of(source)}
     if question not in bank:
         raise NoQuestion(f"there is no question {question!r}; the questions are {', '.join(bank)}")
-    from .spoken import Spoken  # its packages take half a second: only who asks waits for them
+    from .spoken import Spoken  # and for half a second of widgets
 
     return Spoken(bank[question])

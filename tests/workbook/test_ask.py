@@ -17,8 +17,8 @@ def test_a_question_that_is_not_there_is_named_beside_those_that_are() -> None:
         ask("d1.b3.q9")
 
 
-def test_only_who_asks_waits_for_the_packages_of_a_widget() -> None:
-    code = "import sys, workbook; assert not {'anywidget', 'ipywidgets', 'traitlets'} & set(sys.modules)"
+def test_only_who_asks_waits_for_the_packages_that_it_needs() -> None:
+    code = "import sys, workbook; assert not {'anywidget', 'ipywidgets', 'traitlets', 'yaml'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
