@@ -24,7 +24,7 @@ from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from .check import VERDICT, State
 from .kernel import ENVIRONMENT, started
@@ -195,7 +195,7 @@ def _cell(cell: Cell, cell_id: str, note: str | None) -> NotebookNode:
         metadata["workbook"] = {"role": cell.role}
     if cell.exercise:
         metadata["workbook"]["exercise"] = cell.exercise
-    if cell.role in ("setup", "check"):
+    if cell.role in ("setup", "check", "ask"):
         metadata |= {"editable": False, "deletable": False}
         if cell.source.count("\n") >= FOLDED:
             metadata["jupyter"] = {"source_hidden": True}
@@ -203,7 +203,8 @@ def _cell(cell: Cell, cell_id: str, note: str | None) -> NotebookNode:
         metadata["deletable"] = False
     if cell.tags:
         metadata["tags"] = [*cell.tags, *(["nbval-ignore-output"] if "live" in cell.tags else [])]
-    return new_code_cell(cell.source, id=cell_id, metadata=metadata)
+    outputs = [new_output("display_data", dict(cell.shows))] if cell.shows else []
+    return new_code_cell(cell.source, id=cell_id, metadata=metadata, outputs=outputs)
 
 
 def _all_solved(notebook: NotebookNode, source: Source) -> None:

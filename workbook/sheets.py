@@ -1,7 +1,8 @@
 """What is made of the bank of questions: the checkpoint at the end of a block's notebooks, and the sheet of a day.
 
-A **checkpoint** asks the block's questions one after the other, each with its answer folded. In the solution notebook
-an interviewer also finds what to ask next and what to expect.
+A **checkpoint** asks the block's questions one after the other. In the exercise notebook a cell below each asks it when
+it is run (`spoken`); until then, and where nothing can be run, it shows the answer in folds. The solution notebook has
+the folds as text, and one more for an interviewer: what to ask next and what to expect.
 A **sheet** is the day on one printed page: of each question its line and its cards, block by block.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from .markup import html_text
 from .questions import Question, questions_of
 from .source import Cell, Source, SourceError
 
@@ -21,24 +23,36 @@ def checkpoint(source: Source, *, interviewer: bool = False) -> list[Cell]:
     bank = questions_of(source)
     if not bank:
         return []
-    sheet = f"../../{_sheet_of(source)}"
+    if interviewer:
+        how = "Take a clock, say what you would ask back, then answer in one to two minutes. Only then open the folds"
+    else:
+        how = (
+            "Run the cell below a question, bet how sure you are, answer aloud in one to two minutes. Only then compare"
+        )
     begin = (
-        "## Say it aloud\n\n"
-        "What interviewers ask about this block. Take a clock, say what you would ask back, then answer in one to "
-        "two minutes. Only then open the folds, and count the points that you made. "
-        f"The [sheet of the day]({sheet}) has each answer in a line."
+        f"## Say it aloud\n\nWhat interviewers ask about this block. {how}, and count the points that you made. "
+        f"The [sheet of the day](../../{_sheet_of(source)}) has each answer in a line."
     )
     cells = [Cell("text", begin, bank[0].id.rpartition(".")[0])]
     for question in bank:
-        folds = [
-            _fold("What to ask first", _list(question.ask_first)),
-            _fold("The points of a good answer", _list(question.must_mention)),
-            _fold("One way to say it", f"{question.model_answer}\n\n**The trade-off.** {question.trade_off}"),
-        ]
+        asked = f"### {question.id}\n\n{question.prompt}"
         if interviewer:
-            folds.append(_fold("For the interviewer", _for_interviewers(question)))
-        cells.append(Cell("text", "\n".join([f"### {question.id}\n\n{question.prompt}\n", *folds]), question.id))
+            folds = [*_folds(question), ("For the interviewer", _for_interviewers(question))]
+            cells.append(Cell("text", "\n".join([f"{asked}\n", *(_fold(*fold) for fold in folds)]), question.id))
+        else:
+            # The import is part of each: whoever comes for the questions alone runs one cell.
+            code = f'from workbook import ask\n\nask("{question.id}")'
+            cells.append(Cell("text", asked, question.id))
+            cells.append(Cell("ask", code, question.id, shows=unasked(question)))
     return cells
+
+
+def unasked(question: Question) -> dict[str, str]:
+    """What a question's cell shows where nobody can be asked, by MIME type: the answer in folds."""
+    folds = (
+        f"<details><summary>{summary}</summary>\n{html_text(text)}\n</details>" for summary, text in _folds(question)
+    )
+    return {"text/plain": f"{question.id}, to be said aloud", "text/html": "\n".join(folds)}
 
 
 def sheets(books: Iterable[Source]) -> dict[Path, str]:
@@ -67,6 +81,14 @@ def lines(bank: Sequence[Question]) -> list[str]:
 
 def _sheet_of(source: Source) -> Path:
     return Path("cheatsheets") / f"{source.path.parent.parent.name}.md"
+
+
+def _folds(question: Question) -> list[tuple[str, str]]:
+    return [
+        ("What to ask first", _list(question.ask_first)),
+        ("The points of a good answer", _list(question.must_mention)),
+        ("One way to say it", f"{question.model_answer}\n\n**The trade-off.** {question.trade_off}"),
+    ]
 
 
 def _for_interviewers(question: Question) -> str:

@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -57,10 +58,11 @@ class SourceError(Exception):
 class Cell:
     """A cell of a notebook. `exercise` is None for what belongs to the notebook as a whole."""
 
-    role: str  # text; of exercises: setup, answer, check or scratch; of a lesson: code
+    role: str  # text; of exercises: setup, answer, check or scratch; of a question: ask; of a lesson: code
     source: str
     exercise: str | None = None
     tags: tuple[str, ...] = ()
+    shows: Mapping[str, str] | None = None  # what stands below it before anybody runs it, by MIME type
 
 
 @dataclass(frozen=True)

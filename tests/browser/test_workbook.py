@@ -7,6 +7,8 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
+from workbook import progress
+from workbook.questions import questions_of
 from workbook.source import lessons, source_with
 
 START = "notebooks/start.ipynb"
@@ -111,6 +113,7 @@ def test_a_candidates_first_minutes(
         expect(lab.box("○ d0.b0.e1 not attempted")).to_be_visible()
         expect(page.locator(".jp-OutputArea-output table", has_text="just right")).to_be_visible()
         expect(page.locator(".jp-OutputArea-output img")).to_be_visible()
+        expect(lab.box("core exercises done")).to_contain_text("Which run is best?")
         expect(page.get_by_text("Jupyter news")).to_have_count(0)
         picture("start-not-attempted")
 
@@ -170,6 +173,50 @@ def test_a_candidates_hour(page: Page, picture: Callable[[str], None], checkout:
         page.keyboard.press("Escape")
         page.keyboard.type("dd")
         expect(check).to_be_visible()
+
+
+def test_a_question_is_answered_aloud_and_kept(
+    page: Page, picture: Callable[[str], None], checkout: Path, studying: Any
+) -> None:
+    source = source_with("d1.b3.e3")
+    assert source
+    question, kept = questions_of(source)[0], checkout / progress.FILE
+    with studying(checkout) as study:
+        lab = Lab(page, study.workbook.replace(START, str(source.notebooks[0])))
+        cell = page.locator(".jp-CodeCell", has_text=f'ask("{question.id}")')
+        cell.scroll_into_view_if_needed()
+        expect(cell.locator("summary")).to_have_count(3)
+
+        cell.locator(".cm-content").click()
+        page.keyboard.press("Shift+Enter")
+        asked = page.get_by_role("region", name=f"{question.id}, to be said aloud")
+        expect(asked).to_be_visible()
+        expect(cell.locator("summary")).to_have_count(0)
+        asked.get_by_role("button", name="3 · fairly sure").focus()
+        page.keyboard.press("Enter")  # to JupyterLab, it would mean "edit this cell"
+        expect(asked.get_by_role("timer")).to_have_text("2:00")
+        expect(asked.get_by_role("button", name="Start")).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(asked.get_by_role("timer")).to_have_text(re.compile(r"1:5\d"))
+        asked.get_by_role("button", name="Stop").click()
+
+        asked.get_by_role("button", name="Show the points").click()
+        expect(asked.get_by_text("Before I touch anything")).to_be_visible()
+        asked.get_by_role("checkbox", name=question.must_mention[0]).check()
+        asked.get_by_role("checkbox", name=question.must_mention[3]).focus()
+        page.keyboard.press("Space")
+        lab.pictures(picture, "question-points")
+        assert not kept.exists()
+        asked.get_by_role("button", name="Done").click()
+        expect(asked.get_by_role("status")).to_have_text(re.compile(r"^Kept: 2 of 5 points, bet 3\."))
+        (answered,) = progress.read(checkout).asked[question.id]
+        assert (answered.bet, answered.made, answered.of) == (3, 2, 5)
+        lab.pictures(picture, "question-done")
+
+        lab.save()  # with the focus where the button was: Ctrl+S is JupyterLab's also in there
+        page.reload()
+        cell.scroll_into_view_if_needed()
+        expect(cell.locator("summary")).to_have_count(3)
 
 
 def test_a_lesson_shows_its_pictures_and_its_folds(

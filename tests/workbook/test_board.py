@@ -1,9 +1,12 @@
+import html
+import re
 from dataclasses import replace
 
 import pytest
 
-from workbook.board import Row, board, next_step, rows
-from workbook.check import State
+from workbook import status
+from workbook.board import Board, Row, board, next_step, rows
+from workbook.check import COLOUR, State
 from workbook.progress import Standing
 from workbook.source import sources
 
@@ -60,3 +63,27 @@ def test_the_next_step_is_a_wrong_one_of_the_core_then_its_next(
     untouched: list[Row], states: dict[str, State], says: str
 ) -> None:
     assert next_step(after(untouched, **states)).startswith(says)
+
+
+class TestInANotebook:
+    def test_it_says_the_same_as_in_a_terminal(self, untouched: list[Row]) -> None:
+        found = after(untouched, e1=State.SOLVED, e2=State.WRONG)
+        shown = Board(tuple(found))._repr_mimebundle_()
+        assert shown["text/plain"] == "\n".join(line for line, _ in board(found))
+        words = html.unescape(re.sub(r"<[^>]+>", " ", shown["text/html"])).split()
+        assert words == shown["text/plain"].replace("`", "").split()
+
+    def test_a_row_has_the_colour_of_its_state(self, untouched: list[Row]) -> None:
+        (row,) = [row for row in after(untouched, e2=State.WRONG) if row.exercise.id == "d1.b3.e2"]
+        assert f'<b style="color: {COLOUR[State.WRONG]}">✗</b></td>' in row.html()
+
+    def test_no_title_becomes_a_tag(self, untouched: list[Row]) -> None:
+        evil = "<img src=x onerror=alert(1)> & `<b>`"
+        found = [replace(row, exercise=replace(row.exercise, title=evil)) for row in untouched]
+        shown = Board(tuple(found))._repr_mimebundle_()["text/html"]
+        assert "<img" not in shown
+        assert set(re.findall(r"<(\w+)", shown)) == {"table", "tr", "th", "td", "b", "div", "code"}
+        assert "Next: d0.b0.e1 · &lt;img src=x" in shown
+
+    def test_it_is_the_board_of_this_checkout(self) -> None:
+        assert repr(status()) == "\n".join(line for line, _ in board(rows(sources())))

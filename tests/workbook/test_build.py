@@ -54,6 +54,14 @@ def test_only_answers_can_be_edited_and_no_cell_of_ours_deleted(source: Source) 
             assert cell.metadata.get("editable", True) is (cell.metadata.workbook.role == "answer")
 
 
+def test_only_a_spoken_question_shows_something_before_it_is_run() -> None:
+    for source in SOURCES:
+        for cell in build.exercise_notebook(source).cells:
+            if cell.cell_type == "code":
+                assert bool(cell.outputs) is (cell.metadata.workbook.role == "ask")
+                assert cell.execution_count is None
+
+
 @pytest.mark.parametrize("source", SOURCES, ids=NAMES)
 def test_a_solution_shows_its_verdicts_and_reasons(source: Source) -> None:
     notebook = nbformat.read(ROOT / source.notebooks[1], 4)

@@ -40,6 +40,18 @@ def test_an_answer_goes_into_its_cell(built: NotebookNode) -> None:
     assert not left
 
 
+def test_a_question_that_was_asked_is_no_work_and_notes_on_it_stay(built: NotebookNode) -> None:
+    mine = copy.deepcopy(built)
+    place = next(n for n, cell in enumerate(mine.cells) if cell.id == "d1-b3-q1-ask-1")
+    mine.cells[place].outputs, mine.cells[place].execution_count = [], 7
+    assert not work_in(mine, built)
+    mine.cells.insert(place + 1, new_markdown_cell("what I forgot"))
+    grown, left = graft(built, work_in(mine, built))
+    assert not left
+    assert grown.cells[place] == built.cells[place]
+    assert grown.cells[place + 1].source == "what I forgot"
+
+
 def test_own_cells_stay_behind_what_they_stand_behind(built: NotebookNode) -> None:
     mine = copy.deepcopy(built)
     place = mine.cells.index(answer_of(mine))

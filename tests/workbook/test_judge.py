@@ -180,6 +180,19 @@ def test_an_endless_answer_is_ended(source: Source, notebook: Notebook, text: st
         assert judge.judge(source.exercises[ID], answers(notebook)[ID]).state is State.SOLVED
 
 
+def test_a_spoken_question_belongs_to_no_answer() -> None:
+    """Not even where the check before it was deleted."""
+    source = source_with("d1.b3.e5")
+    assert source
+    notebook = exercise_notebook(source)
+    marks = [cell["metadata"].get("workbook", {}) for cell in notebook["cells"]]
+    assert [mark["role"] for mark in marks if mark][-3:] == ["check", "ask", "ask"]
+    notebook["cells"] = [c for c, mark in zip(notebook["cells"], marks, strict=True) if mark.get("role") != "check"]
+    sources = [text for answer in answers(notebook).values() for text, _ in answer.cells]
+    assert len(sources) >= 5
+    assert not [text for text in sources if "ask(" in text]
+
+
 def test_a_scratch_cell_is_run_once_somebody_wrote_in_it() -> None:
     """As it was built it only draws, which costs more than many an answer."""
     block = source_with("d1.b3.e5")

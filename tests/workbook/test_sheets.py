@@ -1,4 +1,6 @@
+import re
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -20,21 +22,37 @@ class TestCheckpoint:
     def test_there_is_none_without_questions(self) -> None:
         assert sheets.checkpoint(START) == []
 
-    def test_each_question_is_asked_with_its_answer_folded(self, bank: tuple[Question, ...]) -> None:
+    def test_each_question_is_asked_and_the_cell_below_it_has_the_answer_folded(
+        self, bank: tuple[Question, ...]
+    ) -> None:
         begin, *cells = sheets.checkpoint(BLOCK)
         assert begin.source.startswith("## Say it aloud\n")
-        assert [cell.exercise for cell in cells] == [question.id for question in bank]
+        assert [(c.role, c.exercise) for c in cells] == [(role, q.id) for q in bank for role in ("text", "ask")]
+        for text, asks, question in zip(cells[::2], cells[1::2], bank, strict=True):
+            assert text.source == f"### {question.id}\n\n{question.prompt}"
+            assert asks.source == f'from workbook import ask\n\nask("{question.id}")'
+            shown, *folds = (asks.shows or {})["text/html"].split("<details>")
+            assert shown == ""
+            self.has_the_answer(question, [unescape(fold) for fold in folds])
+
+    def test_in_the_solution_the_folds_are_text(self, bank: tuple[Question, ...]) -> None:
+        _, *cells = sheets.checkpoint(BLOCK, interviewer=True)
+        assert [(cell.role, cell.exercise) for cell in cells] == [("text", question.id) for question in bank]
         for cell, question in zip(cells, bank, strict=True):
             shown, *folds = cell.source.split("<details>")
             assert shown == f"### {question.id}\n\n{question.prompt}\n\n"
-            first, points, answer = folds
-            assert all(point in first for point in question.ask_first)
-            assert all(point in points for point in question.must_mention)
-            assert question.model_answer in answer
-            assert question.trade_off in answer
+            self.has_the_answer(question, folds[:3])
+
+    def has_the_answer(self, question: Question, folds: list[str]) -> None:
+        first, points, answer = folds
+        assert all(point in first for point in question.ask_first)
+        assert all(point in points for point in question.must_mention)
+        said = " ".join(re.sub(r"<[^>]+>", " ", answer).split())
+        assert " ".join(question.model_answer.split()) in said
+        assert question.trade_off in said
 
     def test_only_the_solution_tells_the_interviewer_what_to_expect(self, bank: tuple[Question, ...]) -> None:
-        exercise = "".join(cell.source for cell in sheets.checkpoint(BLOCK))
+        exercise = "".join(f"{cell.source}{cell.shows}" for cell in sheets.checkpoint(BLOCK))
         solution = "".join(cell.source for cell in sheets.checkpoint(BLOCK, interviewer=True))
         for question in bank:
             asked = [text for one in question.follow_ups for text in (one.ask, one.good)]
@@ -44,8 +62,11 @@ class TestCheckpoint:
 
     def test_it_ends_both_notebooks_with_ids_of_its_own(self, bank: tuple[Question, ...]) -> None:
         ids = ["d1-b3-text-1", "d1-b3-q1-text-1", "d1-b3-q2-text-1"]
-        for notebook in (build.exercise_notebook(BLOCK), build.solution_notebook(BLOCK)):
-            assert [cell.id for cell in notebook.cells[-len(ids) :]] == ids
+        assert [cell.id for cell in build.solution_notebook(BLOCK).cells[-3:]] == ids
+        ids = [*ids[:2], "d1-b3-q1-ask-1", ids[2], "d1-b3-q2-ask-1"]
+        cells = build.exercise_notebook(BLOCK).cells[-5:]
+        assert [cell.id for cell in cells] == ids
+        assert [list(output.data) for output in cells[2].outputs] == [["text/plain", "text/html"]]
 
 
 class TestSheet:
@@ -77,7 +98,7 @@ class TestSheet:
             sheets.sheets(sources())
 
     def test_there_is_none_without_questions(self) -> None:
-        found = {path.relative_to(ROOT) for path in (ROOT / "cheatsheets").rglob("*") if path.is_file()}
+        found = {path.relative_to(ROOT) for path in (ROOT / "cheatsheets").rglob("*.md")}
         assert found == set(sheets.sheets(sources()))
 
     def test_it_is_built_once_and_a_change_is_drift(self, tmp_path: Path) -> None:

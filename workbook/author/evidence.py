@@ -97,10 +97,11 @@ class Evidence:
     def untouched(self) -> dict[str, str]:
         """What Run All in JupyterLab brings in the untouched notebook, by cell: the state of a check, or an error.
 
-        Cells before the first exercise may need the running tracker, and are left out.
+        Cells before the first exercise may need the running tracker, and spoken questions ask the bank of the
+        installed workbook: both are left out.
         """
         notebook = exercise_notebook(self.block.source)
-        notebook.cells = [cell for cell in notebook.cells if cell.metadata.get("workbook") != {"role": "scratch"}]
+        notebook.cells = [cell for cell in notebook.cells if not _asks_others(cell.metadata.get("workbook", {}))]
         execute(notebook, self.block.root, allow_errors=True)
         found = {}
         for cell in notebook.cells:
@@ -149,6 +150,10 @@ class Evidence:
                 others = {variant.name: variant.source for variant in exercise.variants}
                 found[exercise.id] = mutants.judge(exercise.piece, exercise.tests, others, self.block.root)
         return found
+
+
+def _asks_others(mark: dict[str, str]) -> bool:
+    return mark == {"role": "scratch"} or mark.get("role") == "ask"
 
 
 def _verdict(judge: Judge, exercise: Exercise, answer: Answer) -> Verdict:

@@ -1,0 +1,40 @@
+import html
+import re
+
+import pytest
+
+from workbook.markup import html_line, html_text, spans
+from workbook.questions import questions_of
+from workbook.source import sources
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("", []),
+        ("Which key? **(a, b)**", [("plain", "Which key? "), ("bold", "(a, b)")]),
+        (
+            "*Built* from `x * y * z`.",
+            [("italic", "Built"), ("plain", " from "), ("code", "x * y * z"), ("plain", ".")],
+        ),
+        ("2 * 3 * 4, 2**3, a ` b", [("plain", "2 * 3 * 4, 2**3, a ` b")]),
+        ("**The trade-off.** Cheap", [("bold", "The trade-off."), ("plain", " Cheap")]),
+    ],
+)
+def test_a_line_is_parted_at_its_marks(line: str, found: list[tuple[str, str]]) -> None:
+    assert spans(line) == found
+
+
+def test_nothing_in_a_line_becomes_a_tag_but_its_marks() -> None:
+    assert html_line('<b>"&"</b> `<i>`') == "&lt;b&gt;&quot;&amp;&quot;&lt;/b&gt; <code>&lt;i&gt;</code>"
+
+
+def test_a_text_is_paragraphs_and_lists() -> None:
+    text = "One\nline.\n\n- a\n- **b**,\n  going on\n\nAnother."
+    assert html_text(text) == "<p>One line.</p>\n<ul><li>a</li><li><b>b</b>, going on</li></ul>\n<p>Another.</p>"
+
+
+def test_of_the_bank_no_word_is_lost() -> None:
+    for question in (one for source in sources() for one in questions_of(source)):
+        shown = html.unescape(re.sub(r"<[^>]+>", " ", html_text(question.model_answer)))
+        assert shown.split() == re.sub(r"[*`]", "", question.model_answer).split()
