@@ -82,8 +82,8 @@ def main() -> None:
     sys.path.insert(0, str(root))
     import pytest
 
-    # Of what the tests load, all that is not ours: none of it is a mutant.
-    for name in ("hypothesis", "fastapi.testclient", "httpx", "sqlalchemy.orm", "uvicorn"):
+    # Of what the tests load, all that is not the tracker's: none of it is a mutant.
+    for name in ("hypothesis", "fastapi.testclient", "httpx", "sqlalchemy.orm", "uvicorn", "workbook.build"):
         __import__(name)
     texts = {REFERENCE: file.read_text()}
     found: dict[str, tuple[int, str]] = {}
@@ -92,16 +92,22 @@ def main() -> None:
             texts[name] = grafted(task["piece"], file.read_text(), answer)
         except NoPiece as why:
             found[name] = (NOT_TRIED, str(why))
+    running: dict[int, str] = {}
     with tempfile.TemporaryDirectory() as quiet:
-        for name, text in texts.items():
-            child = os.fork()
-            if child == 0:
-                os.dup2(os.open(f"{quiet}/said", os.O_CREAT | os.O_WRONLY | os.O_TRUNC), 1)
-                sys.meta_path.insert(0, _Mutant(task["piece"].partition(":")[0], file, text))
-                os._exit(int(pytest.main([*OPTIONS, f"--rootdir={root}", *shlex.split(task["tests"])])))
-            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-            said = re.search(r"^(?:FAILED|ERROR) .*", Path(quiet, "said").read_text(errors="replace"), re.MULTILINE)
-            found[name] = (code, said[0] if said else "")
+        while texts or running:
+            if texts and len(running) < (os.cpu_count() or 1):
+                name = next(iter(texts))
+                mutant = _Mutant(task["piece"].partition(":")[0], file, texts.pop(name))
+                child = os.fork()
+                if child == 0:
+                    os.dup2(os.open(f"{quiet}/{os.getpid()}", os.O_CREAT | os.O_WRONLY), 1)
+                    sys.meta_path.insert(0, mutant)
+                    os._exit(int(pytest.main([*OPTIONS, f"--rootdir={root}", *shlex.split(task["tests"])])))
+                running[child] = name
+                continue
+            child, status = os.wait()
+            said = re.search(r"^(?:FAILED|ERROR) .*", Path(quiet, str(child)).read_text(errors="replace"), re.MULTILINE)
+            found[running.pop(child)] = (os.waitstatus_to_exitcode(status), said[0] if said else "")
     json.dump(found, sys.stdout)
 
 
