@@ -9,7 +9,7 @@ import sys
 # a second at each start, and no notebook has an address to be checked.
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # how Python says that there is none
 
-from .ask import ask  # noqa: E402
+from .bank.ask import ask  # noqa: E402
 from .board import status  # noqa: E402
 from .check import check  # noqa: E402
 from .kinds import file, filled, prose, shell, sql, sql_script, sql_work, yaml  # noqa: E402

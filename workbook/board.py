@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from .bank.markup import html_line
 from .check import COLOUR, SYMBOL, State
-from .markup import html_line
 from .progress import Standing, standing
 from .source import Exercise, Source, sources
 

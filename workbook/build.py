@@ -26,9 +26,9 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from .bank.sheets import checkpoint, sheets
 from .check import VERDICT, State
 from .kernel import ENVIRONMENT, started
-from .sheets import checkpoint, sheets
 from .source import ROOT, Cell, Lesson, Source, SourceError, lessons, sources
 
 SECONDS = 120  # that one cell may take

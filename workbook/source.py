@@ -36,8 +36,8 @@ from functools import cache
 from pathlib import Path
 
 from .myst import cells
-from .piece import NoPiece
-from .piece import text as piece_text
+from .pieces.piece import NoPiece
+from .pieces.piece import text as piece_text
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCKS = Path(__file__).resolve().parent / "blocks"

@@ -8,7 +8,7 @@ from typing import Any
 from playwright.sync_api import Page, expect
 
 from workbook import progress
-from workbook.questions import questions_of
+from workbook.bank.questions import questions_of
 from workbook.source import lessons, source_with
 
 START = "notebooks/start.ipynb"

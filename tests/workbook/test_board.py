@@ -36,6 +36,7 @@ def test_it_shows_every_exercise_below_its_day(untouched: list[Row]) -> None:
         "  ○ d1.b3.e3 Where does each run stand? 12 min       not attempted",
         "  ○ d1.b3.e4 Who leads?                 12 min extra not attempted",
         "  ○ d1.b3.e5 The spike that nobody saw  12 min extra not attempted",
+        "  ○ d1.b3.e6 The copy that went back    10 min extra not attempted",
         "2 of 4 core exercises done, 24 minutes of them left",
         "Next: d1.b3.e2 is wrong. `workbook check d1.b3.e2` says why, `workbook hint d1.b3.e2` helps",
     ]
@@ -43,7 +44,7 @@ def test_it_shows_every_exercise_below_its_day(untouched: list[Row]) -> None:
 
 def test_its_lines_know_their_state(untouched: list[Row]) -> None:
     states = [state for _, state in board(untouched)]
-    assert states.count(State.NOT_ATTEMPTED) == 6
+    assert states.count(State.NOT_ATTEMPTED) == len(untouched)
     assert states.count(None) == 4
 
 
@@ -56,7 +57,7 @@ def test_its_lines_know_their_state(untouched: list[Row]) -> None:
             {"e1": State.SOLVED, "e2": State.SELF_SCORED, "e3": State.SOLVED, "e5": State.WRONG},
             "Next: d1.b3.e5 is wrong.",
         ),
-        ({f"e{n}": State.SOLVED for n in range(1, 6)}, "All is done"),
+        ({f"e{n}": State.SOLVED for n in range(1, 7)}, "All is done"),
     ],
 )
 def test_the_next_step_is_a_wrong_one_of_the_core_then_its_next(
@@ -87,3 +88,12 @@ class TestInANotebook:
 
     def test_it_is_the_board_of_this_checkout(self) -> None:
         assert repr(status()) == "\n".join(line for line, _ in board(rows(sources())))
+
+
+def test_what_was_filled_in_is_done_and_is_said_to_be(untouched: list[Row]) -> None:
+    filled = Standing(State.NOT_ATTEMPTED, 0, 0, filled=True)
+    found = [replace(row, standing=filled if row.exercise.id < "d1.b3.e2" else OPEN) for row in untouched]
+    lines = [line for line, _ in board(found)]
+    assert "  ○ d1.b3.e1 What must never be stored? 12 min       filled in" in lines
+    assert lines[-2] == "2 of 4 core exercises done, 24 minutes of them left"
+    assert lines[-1].startswith("Next: d1.b3.e2 · ")

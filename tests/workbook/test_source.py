@@ -151,7 +151,11 @@ def test_a_solution_can_be_the_trackers_own_code(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "says"),
     [
-        (":now_ms", ":gone", "d1.b1.e1: tracker.values:gone: its module has no function and no class 'gone'"),
+        (
+            ":now_ms",
+            ":gone",
+            "d1.b1.e1: tracker.values:gone: there is no function, class, method or constant of that name",
+        ),
         ("tracker.values", "tracker.gone", "d1.b1.e1: tracker.gone:now_ms: there is no module tracker/gone.py"),
         (":tests: tests/tracker/test_values.py\n", "", "beside :piece: stands :tests:, and no text"),
         ("values.py\n", "values.py\n\ndef f(): pass\n", "beside :piece: stands :tests:, and no text"),

@@ -60,8 +60,8 @@ def _build(options: argparse.Namespace) -> int:
 
 def _contract(options: argparse.Namespace) -> int:
     """Exit code 0 when every line holds."""
+    from ..bank.questions import QuestionError
     from ..labs import offline
-    from ..questions import QuestionError
     from .block import blocks
     from .contract import CONTRACT
     from .evidence import Evidence
@@ -90,7 +90,7 @@ def _contract(options: argparse.Namespace) -> int:
 
 def _judged(line: Line, evidence: Evidence) -> tuple[str, list[str]]:
     """How a line of the contract is marked, and what is to be mended. A question stands in the notebooks, too."""
-    from ..questions import QuestionError
+    from ..bank.questions import QuestionError
 
     try:
         found = list(line.broken(evidence))

@@ -20,7 +20,7 @@ from ..check import State
 from ..graft import graft, work_in
 from ..kinds import ENDLESS, KINDS
 from ..labs import offline
-from ..mutants import FAILED, PASSED, REFERENCE
+from ..pieces.mutants import FAILED, PASSED, REFERENCE
 from ..source import Exercise, defined
 from ..tries import tries
 from ..update import reset

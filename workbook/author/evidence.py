@@ -17,12 +17,12 @@ from pathlib import Path
 
 import nbformat
 
-from .. import mutants
 from ..build import execute, exercise_notebook, solution_notebook
 from ..check import VERDICT, State, Verdict
 from ..judge import Answer, Judge, NotJudged, answers, load
 from ..kinds import KINDS
 from ..labs import offline
+from ..pieces import mutants
 from ..source import ROOT, Exercise
 from .block import Block
 

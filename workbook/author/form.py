@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ..bank.questions import questions_of
+from ..bank.sheets import sheets
 from ..kinds import KINDS
 from ..plan import PLAN, SPOKEN
-from ..questions import questions_of
-from ..sheets import sheets
 from ..source import Cell, Exercise, SourceError
 from .block import FILES, Block, blocks
 

@@ -12,8 +12,8 @@ from ..source import ROOT, lessons, sources
 from .terminal import Mistake, number, warn
 
 if TYPE_CHECKING:
-    from ..bank import Bank
-    from ..sitting import Sitting
+    from ..bank.index import Bank
+    from ..bank.sitting import Sitting
 
 COUNT = 20  # cards of a drill: about seven minutes
 PLACEMENT = 10  # cards before a plan, of about 20 seconds each
@@ -46,8 +46,8 @@ def add_commands(commands: Any) -> None:
 
 
 def _drill(options: argparse.Namespace) -> int:
-    from ..asking import BETS
-    from ..due import due
+    from ..bank.asking import BETS
+    from ..bank.due import due
 
     count = int(number(options.count, "--count", 1, 1000))
     with _sitting(options.blocks) as sitting:
@@ -58,7 +58,7 @@ def _drill(options: argparse.Namespace) -> int:
 
 
 def _say(options: argparse.Namespace) -> int:
-    from ..due import due
+    from ..bank.due import due
 
     minutes = number(options.minutes, "--minutes", 0.1, 15)
     sitting = _sitting()
@@ -72,7 +72,7 @@ def _say(options: argparse.Namespace) -> int:
 
 
 def _refresh(options: argparse.Namespace) -> int:
-    from ..asking import BETS
+    from ..bank.asking import BETS
 
     minutes = number(options.minutes, "--minutes", 1, 240)
     with _sitting() as sitting:
@@ -90,9 +90,9 @@ def _refresh(options: argparse.Namespace) -> int:
 
 def _steps(sitting: Sitting) -> list[Callable[[], None]]:
     """What a last review goes through, the most urgent first."""
-    from ..bank import block_of
-    from ..due import due, wrong
-    from ..sheets import lines
+    from ..bank.due import due, wrong
+    from ..bank.index import block_of
+    from ..bank.sheets import lines
 
     bank, history = sitting.bank, sitting.history
     steps: list[Callable[[], None]] = []
@@ -105,11 +105,11 @@ def _steps(sitting: Sitting) -> list[Callable[[], None]]:
 
 
 def _plan(options: argparse.Namespace) -> int:
-    from ..asking import BETS
-    from ..bank import block_of
-    from ..due import known, placement
+    from ..bank.asking import BETS
+    from ..bank.due import known, placement
+    from ..bank.index import block_of
+    from ..bank.schedule import lines, open_parts, schedule, unwritten
     from ..progress import standing
-    from ..schedule import lines, open_parts, schedule, unwritten
 
     minutes = 60 * number(options.hours, "--hours", 0.5, 100)
     sitting = _sitting()
@@ -134,7 +134,7 @@ def _plan(options: argparse.Namespace) -> int:
 
 def _cards(options: argparse.Namespace) -> int:
     try:
-        from ..deck import NotWritten, write
+        from ..bank.deck import NotWritten, write
     except ModuleNotFoundError as missing:  # a checkout that was updated, and not set up since
         raise Mistake(f"{missing.name} is not installed: `make setup` brings it") from None
     file = Path(options.file)
@@ -151,7 +151,7 @@ def _cards(options: argparse.Namespace) -> int:
 
 def _bank(blocks: list[str] | None = None) -> Bank:
     """All of it, or the part in these blocks. Raises Mistake."""
-    from ..bank import bank
+    from ..bank.index import bank
 
     found = bank(sources())
     try:
@@ -161,6 +161,6 @@ def _bank(blocks: list[str] | None = None) -> Bank:
 
 
 def _sitting(blocks: list[str] | None = None) -> Sitting:
-    from ..sitting import Sitting
+    from ..bank.sitting import Sitting
 
     return Sitting(_bank(blocks), root=ROOT, warn=warn)

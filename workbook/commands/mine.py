@@ -24,7 +24,7 @@ def add_commands(commands: Any) -> None:
 
 
 def _graduate(options: argparse.Namespace) -> int:
-    from ..mine import FOLDER, NoTracker, graduate, mine
+    from ..pieces.mine import FOLDER, NoTracker, graduate, mine
 
     try:
         graduate()
@@ -35,7 +35,7 @@ def _graduate(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from ..mine import FOLDER, NoTracker, environment, graduate, mine
+    from ..pieces.mine import FOLDER, NoTracker, environment, graduate, mine
     from ..processes import FOLDER as KEPT
     from ..processes import NotStarted, Processes, end_in_order
 

@@ -22,12 +22,12 @@ def add_commands(commands: Any) -> None:
 
 
 def _sheets(options: argparse.Namespace) -> int:
-    from ..sheets import sheets
+    from ..bank.sheets import sheets
 
     texts = {f"d{path.name[len('day')]}": (path, text) for path, text in sheets(sources()).items()}
     if options.day not in (None, *texts):
         raise Mistake(f"there is no sheet of {options.day!r}; there is one of {', '.join(texts)}")
-    from ..paper import DoesNotFit, pdf
+    from ..bank.paper import DoesNotFit, pdf
 
     folder = options.folder or ROOT / FOLDER
     for day, (path, text) in texts.items():

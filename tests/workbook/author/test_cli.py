@@ -11,7 +11,7 @@ from workbook.author import cli as author
 from workbook.author import contract
 from workbook.author.contract import Line
 from workbook.author.evidence import Evidence
-from workbook.questions import QuestionError
+from workbook.bank.questions import QuestionError
 
 FOLDER = "workbook/blocks/day1-python-backend-db/01-python-warmup"
 

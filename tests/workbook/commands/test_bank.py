@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from workbook import cli
+from workbook.bank.dialogue import Dialogue
 from workbook.commands import bank as commands
-from workbook.dialogue import Dialogue
 from workbook.progress import FILE, Asked, change, read
 from workbook.tries import keep
 
@@ -160,7 +160,7 @@ class TestPlan:
 
 
 def test_a_checkout_that_is_not_set_up_anew_is_told_how(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "workbook.deck", raising=False)
+    monkeypatch.delitem(sys.modules, "workbook.bank.deck", raising=False)
     monkeypatch.setitem(sys.modules, "genanki", None)
     assert typed("cards") == (1, "", "workbook: genanki is not installed: `make setup` brings it\n")
 

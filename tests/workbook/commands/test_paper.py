@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from workbook import cli, paper, sheets
+from workbook import cli
+from workbook.bank import paper, sheets
 
 NAME = "day1-python-backend-db.pdf"
 

@@ -10,11 +10,11 @@ from textwrap import shorten
 from types import TracebackType
 from typing import Self
 
+from ..progress import Asked, NotKept, change, read
+from ..source import ROOT
 from . import asking
-from .bank import Bank
 from .dialogue import Dialogue, Ended
-from .progress import Asked, NotKept, change, read
-from .source import ROOT
+from .index import Bank
 
 NAMED = 60  # characters by which a card or question is known again
 

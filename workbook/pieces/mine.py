@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .check import State
-from .judge import NotJudged, find, judge_notebook
+from ..check import State
+from ..judge import NotJudged, find, judge_notebook
+from ..source import ROOT, Exercise, Source, sources
+from ..tries import Try, own, tries
+from ..whole import unused
 from .mutants import PASSED, REFERENCE, judge
 from .piece import NoPiece, brought, grafted, path
-from .source import ROOT, Exercise, Source, sources
-from .tries import Try, own, tries
-from .whole import unused
 
 FOLDER = Path("my_tracker")
 PACKAGE = "tracker"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .source import sources
+from ..source import sources
 
 if TYPE_CHECKING:
     from .spoken import Spoken

@@ -9,7 +9,7 @@ from typing import TextIO
 
 import pytest
 
-from workbook.dialogue import Dialogue, Ended
+from workbook.bank.dialogue import Dialogue, Ended
 
 
 def dialogue(heard: str, width: int = 40) -> tuple[Dialogue, io.StringIO]:

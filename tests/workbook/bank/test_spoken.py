@@ -7,11 +7,11 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from traitlets import TraitError
 
+from workbook.bank.questions import Question, questions_of
+from workbook.bank.spoken import Spoken
 from workbook.build import execute
 from workbook.progress import FILE, Asked, read
-from workbook.questions import Question, questions_of
 from workbook.source import sources
-from workbook.spoken import Spoken
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 

@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from .board import DAYS
-from .plan import PLAN, SPOKEN, Planned
+from ..board import DAYS
+from ..plan import PLAN, SPOKEN, Planned
+from ..source import Lesson, Source
 from .questions import questions_of
-from .source import Lesson, Source
 
 LESSON = 20  # minutes of a lesson that does not say its own
 LEAST = 5  # minutes that are worth a drill

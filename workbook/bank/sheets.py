@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ..source import Cell, Source, SourceError
 from .markup import html_text
 from .questions import Question, questions_of
-from .source import Cell, Source, SourceError
 
 LINES = 60  # of a sheet: one printed page
 

@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from workbook import ask
-from workbook.ask import NoQuestion
-from workbook.spoken import Spoken
+from workbook.bank.ask import NoQuestion
+from workbook.bank.spoken import Spoken
 
 
 def test_a_question_that_is_not_there_is_named_beside_those_that_are() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbook.due import due, known, placement, wrong
+from workbook.bank.due import due, known, placement, wrong
 from workbook.progress import Asked
 
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ..source import Source
 from .questions import Card, Question, questions_of
-from .source import Source
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from workbook.piece import NoPiece, grafted, name, path, text
+from workbook.pieces.piece import NoPiece, grafted, name, path, text
 from workbook.source import ROOT
 
 MODULE = '''"""Of several things."""

@@ -30,8 +30,8 @@ from typing import Any
 
 import yaml
 
-from .source import ROOT, Source, SourceError
-from .strict import StrictLoader
+from ..source import ROOT, Source, SourceError
+from ..strict import StrictLoader
 
 WORDS = range(130, 281)  # of a model answer: one to two minutes aloud
 LINE = 100  # characters of a line on the sheet, as wide as a printed page

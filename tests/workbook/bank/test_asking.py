@@ -4,9 +4,9 @@ import io
 
 import pytest
 
-from workbook.asking import card, explain, recalled, spoken
-from workbook.dialogue import Dialogue, Ended
-from workbook.questions import Card, questions_of
+from workbook.bank.asking import card, explain, recalled, spoken
+from workbook.bank.dialogue import Dialogue, Ended
+from workbook.bank.questions import Card, questions_of
 from workbook.source import sources
 
 QUESTION = questions_of(sources()[1])[0]

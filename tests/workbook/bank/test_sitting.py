@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from workbook.bank import bank
-from workbook.dialogue import Dialogue
+from workbook.bank.dialogue import Dialogue
+from workbook.bank.index import bank
+from workbook.bank.sitting import Sitting
 from workbook.progress import FILE, read
-from workbook.sitting import Sitting
 from workbook.source import sources
 
 BANK = bank(sources())
@@ -121,7 +121,7 @@ class TestQuestion:
     ) -> None:
         session = Session(tmp_path, "", "3", "", "1 2 3 4")
         kept: list[object] = []
-        monkeypatch.setattr("workbook.asking.explain", lambda *_: kept.append(session.kept))
+        monkeypatch.setattr("workbook.bank.asking.explain", lambda *_: kept.append(session.kept))
         with session.sitting as sitting:
             sitting.speak("d1.b3.q1", 120)
         assert kept == [{"d1.b3.q1": [(3, 4, 5)]}]

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import genanki
 
-from .bank import Bank, block_of
-from .whole import write_whole
+from ..whole import write_whole
+from .index import Bank, block_of
 
 MARK = b"tracker-workbook cards"
 DECK, MODEL = 1_764_158_401, 1_764_158_402  # drawn once: by them Anki knows the deck and the form of its notes

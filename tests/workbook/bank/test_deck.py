@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from workbook import deck
-from workbook.bank import Bank, bank
-from workbook.deck import NotWritten, write
-from workbook.questions import Card
+from workbook.bank import deck
+from workbook.bank.deck import NotWritten, write
+from workbook.bank.index import Bank, bank
+from workbook.bank.questions import Card
 from workbook.source import sources
 
 BANK = bank(sources())

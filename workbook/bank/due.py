@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 
-from .bank import block_of
-from .progress import Asked
+from ..progress import Asked
+from .index import block_of
 
 History = Mapping[str, Sequence[Asked]]  # as in Progress.asked
 

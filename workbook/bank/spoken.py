@@ -19,11 +19,11 @@ from typing import Any
 import anywidget
 import traitlets
 
+from ..progress import Asked, NotKept, change
+from ..source import ROOT
 from .markup import html_line, html_text
-from .progress import Asked, NotKept, change
 from .questions import Question
 from .sheets import unasked
-from .source import ROOT
 
 HERE = Path(__file__)
 

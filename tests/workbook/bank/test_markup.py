@@ -3,8 +3,8 @@ import re
 
 import pytest
 
-from workbook.markup import html_line, html_text, spans
-from workbook.questions import questions_of
+from workbook.bank.markup import html_line, html_text, spans
+from workbook.bank.questions import questions_of
 from workbook.source import sources
 
 

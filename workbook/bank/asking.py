@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
+from ..progress import Asked
 from .dialogue import Dialogue
-from .progress import Asked
 from .questions import Card, Question
 
 BETS = "Bet before you look: 1 a guess, 2 unsure, 3 fairly sure, 4 certain."

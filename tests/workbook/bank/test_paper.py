@@ -7,8 +7,8 @@ import matplotlib
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from workbook.paper import HEIGHT, LARGEST, MARGIN, MM, SMALLEST, WIDTH, DoesNotFit, lines, page, pdf
-from workbook.sheets import sheets
+from workbook.bank.paper import HEIGHT, LARGEST, MARGIN, MM, SMALLEST, WIDTH, DoesNotFit, lines, page, pdf
+from workbook.bank.sheets import sheets
 from workbook.source import sources
 
 FULL = "\n".join(["# Day 1 on one page", "", *["- Which key has a table of points? **" + 50 * "n" + "**"] * 58])

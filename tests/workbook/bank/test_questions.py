@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from workbook import questions
-from workbook.questions import Card, Figure, FollowUp, QuestionError, read
+from workbook.bank import questions
+from workbook.bank.questions import Card, Figure, FollowUp, QuestionError, read
 from workbook.source import sources
 
 BLOCK = sources()[1]

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from workbook import build, sheets
-from workbook.questions import Card, Question, questions_of
+from workbook import build
+from workbook.bank import sheets
+from workbook.bank.questions import Card, Question, questions_of
 from workbook.source import ROOT, Source, SourceError, sources
 
 START, BLOCK = sources()

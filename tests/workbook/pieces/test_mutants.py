@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from workbook.mutants import FAILED, NOT_TRIED, PASSED, REFERENCE, judge
+from workbook.pieces.mutants import FAILED, NOT_TRIED, PASSED, REFERENCE, judge
 from workbook.source import ROOT
 
 pytestmark = pytest.mark.thorough

@@ -2,8 +2,8 @@
 
 import pytest
 
-from workbook.bank import Bank, bank, block_of
-from workbook.questions import questions_of
+from workbook.bank.index import Bank, bank, block_of
+from workbook.bank.questions import questions_of
 from workbook.source import sources
 
 

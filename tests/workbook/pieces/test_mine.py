@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from workbook import mine as module
 from workbook.check import State
-from workbook.mine import LIST, NoTracker, environment, graduate, mine
-from workbook.mutants import FAILED, PASSED, REFERENCE, Result
+from workbook.pieces import mine as module
+from workbook.pieces.mine import LIST, NoTracker, environment, graduate, mine
+from workbook.pieces.mutants import FAILED, PASSED, REFERENCE, Result
 from workbook.source import ROOT, Exercise, source_with
 from workbook.tries import FILLED, keep
 
