@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 
@@ -18,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _main(arguments: Sequence[str] | None) -> int:
     from .author.cli import add_commands as add_author
     from .commands import answers, bank, checkout, mine, paper
-    from .commands.terminal import Mistake
+    from .commands.terminal import Mistake, warn
     from .judge import NotJudged
     from .source import SourceError
 
@@ -32,5 +31,5 @@ def _main(arguments: Sequence[str] | None) -> int:
     try:
         return int(options.run(options))
     except (Mistake, SourceError, NotJudged) as mistake:
-        print(f"workbook: {mistake}", file=sys.stderr)
+        warn(str(mistake))
         return 1

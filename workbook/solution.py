@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import re
 
+from .bank.markup import terminal_text
 from .judge import Answer, NotJudged, answers, find, load
 from .source import Exercise, Source
 from .tries import tries
 
 
-def solution(source: Source, name: str, *, anyway: bool = False) -> str | None:
-    """All that there is to read; None for somebody who has not tried, unless `anyway`."""
+def solution(source: Source, name: str, *, anyway: bool = False, width: int = 100) -> str | None:
+    """All that there is to read, `width` characters wide; None for somebody who has not tried, unless `anyway`."""
     exercise = source.exercises[name]
     mine = _mine(source, exercise)
     if mine is None and not anyway:
@@ -21,7 +22,9 @@ def solution(source: Source, name: str, *, anyway: bool = False) -> str | None:
         parts += ["From your answer (-) to the solution (+):", difference(mine, exercise.solution)]
     else:
         parts += [exercise.solution]
-    parts += [_plain(text) for text in source.explained[name] if not text.startswith("### Solution")]
+    parts += [
+        terminal_text(_open(text), width) for text in source.explained[name] if not text.startswith("### Solution")
+    ]
     return "\n\n".join(parts)
 
 
@@ -44,7 +47,7 @@ def _mine(source: Source, exercise: Exercise) -> str | None:
     return tried[-1].answer if tried else None
 
 
-def _plain(text: str) -> str:
+def _open(text: str) -> str:
     """Folds opened: a terminal has none."""
     text = re.sub(r"<details><summary>(.*?)</summary>", r"\1:", text)
     return text.replace("</details>", "").strip()

@@ -12,7 +12,7 @@ from typing import Any
 from ..check import State
 from ..judge import find, is_exercise_notebook, judge_notebook
 from ..source import ROOT, source_with, sources
-from .terminal import Mistake, all_exercises, coloured, known, warn
+from .terminal import Mistake, coloured, known, near, warn, width
 
 
 def add_commands(commands: Any) -> None:
@@ -20,8 +20,8 @@ def add_commands(commands: Any) -> None:
     status = commands.add_parser("status", help="how every exercise stands, what is left, and what comes next")
     status.set_defaults(run=_status)
 
-    check = commands.add_parser("check", help="judge your answers: all, one exercise (d1.b3.e3), or a notebook's")
-    check.add_argument("targets", nargs="*", metavar="ID|NOTEBOOK", help="nothing: every exercise there is")
+    check = commands.add_parser("check", help="judge your answers: all, one (d1.b3.e3), a block (d1.b3) or a notebook")
+    check.add_argument("targets", nargs="*", metavar="ID|BLOCK|NOTEBOOK", help="nothing: every exercise there is")
     check.set_defaults(run=_check)
 
     hint = commands.add_parser("hint", help="an exercise's next hint; each says a little more")
@@ -51,6 +51,8 @@ def _check(options: argparse.Namespace) -> int:
             counts[verdict.state] += 1
             first, *rest = str(verdict).splitlines()
             print("\n".join([coloured(first, verdict.state), *(f"    {line}" for line in rest)]), flush=True)
+            if verdict.state is State.WRONG:
+                print(f"    `workbook hint {verdict.exercise}` helps", flush=True)
     if counts.total() > 1:
         print(", ".join(f"{counts[state]} {state}" for state in reversed(State) if counts[state]))
     return 0 if all(state.done for state in counts) else 1
@@ -64,12 +66,14 @@ def _targets(named: Sequence[str]) -> Iterator[tuple[Path, set[str] | None]]:
     for name in named:
         if named_source := source_with(name):
             yield find(named_source), {name}
+        elif block := next((s for s in sources() if any(e.startswith(f"{name}.e") for e in s.exercises)), None):
+            yield find(block), None
         elif name.endswith(".ipynb") and is_exercise_notebook(Path(name)):
             yield Path(name), None
         elif Path(name).exists():
             raise Mistake(f"{name} is no exercise notebook")
         else:
-            raise Mistake(f"there is no exercise and no notebook {name!r}; the exercises are {all_exercises()}")
+            raise Mistake(f"there is no exercise, block or notebook {name!r}; {near(name)}")
 
 
 def _status(options: argparse.Namespace) -> int:
@@ -81,6 +85,7 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _hint(options: argparse.Namespace) -> int:
+    from ..bank.markup import terminal_text
     from ..progress import NotKept, change, read
 
     name = options.exercise
@@ -93,7 +98,8 @@ def _hint(options: argparse.Namespace) -> int:
     number = min(shown + 1, len(hints)) if options.number is None else options.number
     if not 1 <= number <= len(hints):
         raise Mistake(f"{name} has {len(hints)} hints: there is none with the number {number}")
-    print(f"{name}, hint {number} of {len(hints)}: {hints[number - 1].title}\n\n{hints[number - 1].text}\n")
+    print(f"{name}, hint {number} of {len(hints)}: {hints[number - 1].title}\n")
+    print(f"{terminal_text(hints[number - 1].text, width())}\n")
     more = f"workbook hint {name}" if number < len(hints) else f"after a try, workbook solution {name}"
     print(f"If that does not help: {more}")
     if number > shown:
@@ -110,7 +116,7 @@ def _solution(options: argparse.Namespace) -> int:
 
     name = options.exercise
     source = known(name)
-    text = solution(source, name, anyway=options.anyway)
+    text = solution(source, name, anyway=options.anyway, width=width())
     if text is None:
         raise Mistake(f"try {name} first (workbook hint {name} helps), or say --anyway")
     print(text)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import sys
+import textwrap
 
 from ..check import State
 from ..source import Source, source_with, sources
@@ -18,13 +21,15 @@ def known(exercise: str) -> Source:
     """The source that holds this exercise. Raises Mistake."""
     source = source_with(exercise)
     if source is None:
-        raise Mistake(f"there is no exercise {exercise!r}; the exercises are {all_exercises()}")
+        raise Mistake(f"there is no exercise {exercise!r}; {near(exercise)}")
     return source
 
 
-def all_exercises() -> str:
-    """Their ids."""
-    return ", ".join(exercise for source in sources() for exercise in source.exercises)
+def near(exercise: str) -> str:
+    """What somebody may have meant: the exercises of its block, or where to look."""
+    block = re.match(r"d\d\.b\d", exercise)
+    there = [name for source in sources() for name in source.exercises if block and name.startswith(f"{block[0]}.")]
+    return f"there are {', '.join(there)}" if there else "`workbook status` lists them all"
 
 
 def number(text: str, what: str, least: float, most: float) -> float:
@@ -38,9 +43,20 @@ def number(text: str, what: str, least: float, most: float) -> float:
     return found
 
 
+def width() -> int:
+    """Of a line that fits and is still read easily, in characters."""
+    return max(20, min(shutil.get_terminal_size().columns - 1, 100))
+
+
 def warn(text: str) -> None:
-    """Says what does not keep the command from going on."""
-    print(f"workbook: {text}", file=sys.stderr)
+    """Says what went wrong; in a terminal, in lines that end between words."""
+    text = f"workbook: {text}"
+    if sys.stderr.isatty():
+        lines = [
+            textwrap.fill(line, width(), break_on_hyphens=False, break_long_words=False) for line in text.split("\n")
+        ]
+        text = "\n".join(lines)
+    print(text, file=sys.stderr)
 
 
 def coloured(text: str, state: State) -> str:

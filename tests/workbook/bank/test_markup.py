@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from workbook.bank.markup import html_line, html_text, spans
+from workbook.bank.markup import html_line, html_text, spans, terminal_text
 from workbook.bank.questions import questions_of
 from workbook.source import sources
 
@@ -38,3 +38,20 @@ def test_of_the_bank_no_word_is_lost() -> None:
     for question in (one for source in sources() for one in questions_of(source)):
         shown = html.unescape(re.sub(r"<[^>]+>", " ", html_text(question.model_answer)))
         assert shown.split() == re.sub(r"[*`]", "", question.model_answer).split()
+
+
+class TestTerminal:
+    def test_its_lines_end_between_words_and_have_no_marks(self) -> None:
+        text = "**Why.** Take `min(value)`\nof *all* values: a long-running one."
+        assert terminal_text(text, 30) == "Why. Take `min(value)` of all\nvalues: a long-running one."
+
+    def test_points_hang_below_their_number(self) -> None:
+        text = "Two:\n\n1. first the one that is long\n2. then the other\n\n- and a third one"
+        assert terminal_text(text, 20) == (
+            "Two:\n\n1. first the one\n   that is long\n2. then the other\n\n- and a third one"
+        )
+
+    def test_drawings_and_tables_stay(self) -> None:
+        drawing = "runs  ─< metrics ─< points, a line that is wide\n\n  └─ so is **this**"
+        table = "| a | **b** |\n|---|---|\n| 1 | 2 |"
+        assert terminal_text(f"Look:\n\n```text\n{drawing}\n```\n\n{table}", 20) == f"Look:\n\n{drawing}\n\n{table}"
