@@ -12,6 +12,7 @@ def test_it_shows_runs_as_they_come_and_trusts_nobodys_name(
     page.set_viewport_size({"width": 1000, "height": 500})
     page.goto(f"{http.base_url}/ui/")
     expect(page.get_by_text("No experiment yet. Train three runs: tracker demo")).to_be_visible()
+    expect(page.get_by_text("A server for <tests>")).to_be_visible()
 
     evil = "<img src=x onerror=alert(1)>"
     experiment = http.post("/experiments", json={"name": evil, "description": "why <b>"}).json()
