@@ -121,7 +121,7 @@ def _plan(options: argparse.Namespace) -> int:
         sitting.dialogue.say()
     done = {name for name in sitting.bank.questions if (times := sitting.history.get(name)) and times[-1].right}
     exercises = [exercise for book in sources() for exercise in book.exercises.values()]
-    done |= {exercise.id for exercise in exercises if standing(exercise, ROOT).state.done}
+    done |= {exercise.id for exercise in exercises if standing(exercise, ROOT).done}
     shares = {
         block: known([name for name in sitting.bank.cards if block_of(name) == block], sitting.history)
         for block in sitting.bank.titles

@@ -41,3 +41,69 @@ def test_what_could_not_be_tried_is_an_error(tmp_path: Path) -> None:
         RuntimeError, match="the mutants of gone:piece were not tried: (.|\\n)*there is no module gone.py"
     ):
         judge("gone:piece", "x.py", {}, tmp_path)
+
+
+# As a candidate writes them in a notebook, with what they need there of their own.
+FUNCTION = """
+import math
+
+LOWEST = -math.inf
+
+def rank(value, logged_at):
+    return (logged_at, False, LOWEST) if math.isnan(value) else (logged_at, True, value)
+"""
+CLASS = """
+class Base(DeclarativeBase):
+    pass
+
+class Point(Base):
+    __tablename__ = "points"
+    metric_id: Mapped[int] = mapped_column(ForeignKey("metrics.id", ondelete="CASCADE"), primary_key=True)
+    step: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    value: Mapped[float | None]
+    logged_at: Mapped[int]
+"""
+METHOD = """
+FIRST = 1
+
+@property
+def restarts(self):
+    return len(self.attempts[FIRST:])
+"""
+CONSTANT = """
+WHERE = "WHERE run_id = ?"
+KEYS = f"SELECT key, id FROM metrics {WHERE}"
+"""
+ROUTE = """
+router = APIRouter()
+
+@router.post("/experiments", status_code=201, responses=_refuses(409, 413))
+def create_experiment(body: wire.ExperimentCreate, db: Db, response: Response) -> wire.ExperimentOut:
+    with db.write() as session:
+        at = now_ms() if body.at is None else body.at
+        made = experiments.create_experiment(session, body.name, body.description, at)
+        response.headers["Location"] = f"/experiments/{made.id}"
+        return wire.ExperimentOut.model_validate(made)
+"""
+DEPENDENCY = """
+async def _database(request: Request):
+    return request.app.state.database
+"""
+STORE, API = "tests/tracker/server/store", "tests/tracker/server/test_api.py -k TestCreateExperiment"
+
+
+@pytest.mark.parametrize(
+    ("piece", "tests", "answer", "spoilt"),
+    [
+        ("tracker.values:rank", "tests/tracker/test_values.py -k rank", FUNCTION, ("True, value", "True, -value")),
+        ("tracker.server.schema:Point", f"{STORE}/test_curves.py -k whole", CLASS, ('"points"', '"dots"')),
+        ("tracker.server.schema:Run.restarts", f"{STORE}/test_runs.py -k 'resumes or restart'", METHOD, ("= 1", "= 0")),
+        ("tracker.server.store.points:KEYS", f"{STORE}/test_points.py -k again", CONSTANT, ("run_id =", "run_id <>")),
+        ("tracker.server.api:create_experiment", API, ROUTE, ("/{made.id}", "")),
+        ("tracker.server.api:_database", API, DEPENDENCY, ("request.app", "request")),
+    ],
+    ids=["a function", "a class", "a method", "a constant", "a route", "a dependency"],
+)
+def test_answers_of_every_kind_run_in_the_tracker(piece: str, tests: str, answer: str, spoilt: tuple[str, str]) -> None:
+    said = judge(piece, tests, {"right": answer, "wrong": answer.replace(*spoilt)}, ROOT)
+    assert {name: tested.code for name, tested in said.items()} == {REFERENCE: PASSED, "right": PASSED, "wrong": FAILED}
