@@ -229,6 +229,7 @@ def _short(ran: Ran) -> str:
     if ran.stopped or ran.error is None:
         return ran.stopped or ""
     name, text = ran.error["ename"], ran.error["evalue"].partition("\n")[0]
+    text = re.sub(r" \([^()]*\.py, line (\d+)\)$", r", in line \1 of its cell", text)  # Python's words on a SyntaxError
     if name == "SystemExit":
         return "your code ended the program (sys.exit or exit)"
     trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(ran.error["traceback"]))

@@ -81,6 +81,7 @@ class Done:
 
 def written(text: str, kind: str) -> str:
     """The text, once there is more in it than comments."""
+    assert isinstance(text, str), f"the answer is no text: {text!r:.60}"
     comment = KINDS[kind].comment
     if not re.sub(rf"{re.escape(comment)}.*", "", text).strip():
         raise NotImplementedError

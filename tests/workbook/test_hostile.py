@@ -112,6 +112,7 @@ CASES = [
     (answer("quit()"), State.WRONG, LEFT),
     (answer("LATEST_SQL = input()"), State.WRONG, "your code raised StdinNotImplementedError: "),
     (answer("LATEST_SQL = ("), State.WRONG, "your code raised SyntaxError: "),
+    (answer("LATEST_SQL = None"), State.WRONG, "the answer is no text: None"),
     (deleted, State.NOT_ATTEMPTED, "its answer cell is gone"),
     (turned_into_text, State.NOT_ATTEMPTED, "its answer cell is gone"),
     (turned_raw, State.NOT_ATTEMPTED, "its answer cell is gone"),

@@ -84,8 +84,8 @@ class TestSQL:
         with pytest.raises(AssertionError, match="it finds more than 100,000 rows: does it ever end"):
             sql(db, rows)
 
-    def test_a_mistake_of_python_is_left_alone(self, db: sqlite3.Connection) -> None:
-        with pytest.raises(TypeError):
+    def test_an_answer_that_is_no_text_is_said_to_be_none(self, db: sqlite3.Connection) -> None:
+        with pytest.raises(AssertionError, match="the answer is no text: None"):
             sql(db, None)  # type: ignore[arg-type]
 
 

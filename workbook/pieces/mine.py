@@ -23,7 +23,7 @@ from ..source import ROOT, Exercise, Source, sources
 from ..tries import Try, own, tries
 from ..whole import unused
 from .mutants import PASSED, REFERENCE, judge
-from .piece import NoPiece, brought, grafted, path
+from .piece import NoPiece, brought, grafted, name, path
 
 FOLDER = Path("my_tracker")
 PACKAGE = "tracker"
@@ -68,7 +68,7 @@ def graduate(root: Path = ROOT, say: Say = print) -> list[Piece]:
     One that somebody has edited since is kept in .workbook.
     """
     pieces = []
-    modules = _Modules(root)
+    modules = _Modules(root, say)
     for exercise, answer, note in _solved(root, say):
         refused = "" if answer is None else modules.graft(exercise, answer)
         pieces.append(Piece(exercise, None if refused else answer, refused or note))
@@ -101,8 +101,8 @@ def _solved(root: Path, say: Say) -> Iterator[tuple[Exercise, str | None, str]]:
         if not wanted:
             continue
         say(f"Judging your answers to {', '.join(wanted)} ...")
-        for name, state in _states(source, set(wanted), root, say).items():
-            yield (wanted[name], *_answer(own(tries(name, root)), state))
+        for exercise, state in _states(source, set(wanted), root, say).items():
+            yield (wanted[exercise], *_answer(own(tries(exercise, root)), state))
 
 
 def _states(source: Source, wanted: set[str], root: Path, say: Say) -> Mapping[str, State]:
@@ -125,9 +125,9 @@ def _answer(found: list[Try], now: State) -> tuple[str | None, str]:
 class _Modules:
     """The reference's modules, in which answers take their places one after the other."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, say: Say) -> None:
         self.texts: dict[Path, str] = {}
-        self._root, self._tested = root, _tested_before(root)
+        self._root, self._say, self._tested = root, say, _tested_before(root)
         self._brought: dict[tuple[Path, str], str] = {}
 
     def graft(self, exercise: Exercise, answer: str) -> str:
@@ -136,7 +136,7 @@ class _Modules:
         file = path(exercise.piece, self._root)
         module = file.read_text()
         try:
-            brings = {(file, name): text for name, text in brought(exercise.piece, module, answer).items()}
+            brings = {(file, its): text for its, text in brought(exercise.piece, module, answer).items()}
             whole = grafted(exercise.piece, self.texts.get(file, module), answer)
         except NoPiece as why:
             return str(why)
@@ -144,6 +144,7 @@ class _Modules:
             if self._brought.get(place, text) != text:
                 return f"another answer of yours has a {place[1]}, too, and they differ: rename one of them"
         if self._tested.get(exercise.id) != _hash(answer):
+            self._say(f"Trying your {name(exercise.piece)} with the tracker's own tests ...")
             tested = judge(exercise.piece, exercise.tests, {exercise.id: answer}, self._root)
             # Where the reference fails as well, something is missing here, and the tests tell nothing of the answer.
             if tested[REFERENCE].code == PASSED != tested[exercise.id].code:

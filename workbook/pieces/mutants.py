@@ -43,7 +43,7 @@ def judge(piece: str, tests: str, mutants: dict[str, str], root: Path) -> dict[s
     task = {"piece": piece, "tests": tests, "root": str(root), "mutants": mutants}
     command = [sys.executable, "-m", __name__]
     # Each fork would load the plugins again; and nobody reads the smallest example that a mutant fails.
-    few = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "HYPOTHESIS_PROFILE": "mutants"}
+    few = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "HYPOTHESIS_PROFILE": "mutants", "COLUMNS": "300"}
     ran = subprocess.run(
         command, input=json.dumps(task), cwd=root, env=few, capture_output=True, text=True, check=False
     )

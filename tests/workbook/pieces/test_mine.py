@@ -147,6 +147,13 @@ class TestPieces:
         solve(root, LATEST, right(LATEST))
         assert graduate(root, str)[1].answer
 
+    def test_it_is_said_what_takes_its_time(self, root: Path, tested: list[str]) -> None:
+        said: list[str] = []
+        solve(root, LATEST, right(LATEST))
+        graduate(root, said.append)
+        assert said[0] == f"Judging your answers to {BUCKETS}, {LATEST} ..."
+        assert "Trying your KEEP_LATEST with the tracker's own tests ..." in said
+
     def test_what_was_tested_is_tested_again_only_with_another_reference(self, root: Path, tested: list[str]) -> None:
         solve(root, LATEST, right(LATEST))
         graduate(root, str)

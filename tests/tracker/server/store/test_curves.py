@@ -60,6 +60,12 @@ def test_buckets_keep_every_spike_and_count_every_point(session: Session, metric
     assert (found["first"][0], found["last"][-1]) == (100, 1998)
 
 
+def test_nothing_beyond_the_range_is_in_a_bucket(session: Session, metric: Metric) -> None:
+    """Not even where the last bucket is wider than what is left of the range."""
+    found = curves.read_curve(session, metric, start=200, end=1000, at_most=7)
+    assert (found["first"][0], found["last"][-1], sum(found["count"])) == (200, 1000, 401)
+
+
 STEP = st.integers(0, 50) | st.integers(0, MAX_INTEGER)
 VALUES = st.dictionaries(STEP, st.just(math.nan) | st.floats(), min_size=5, max_size=50)
 
