@@ -138,7 +138,11 @@ CASES = [
     (faked_output, State.WRONG, "no number is smaller than NaN"),
     (edited_check, State.WRONG, "no number is smaller than NaN"),
     (deleted_check, State.WRONG, "no number is smaller than NaN"),
-    (answer("def best_run(losses)\n    return 1"), State.WRONG, "your code raised SyntaxError: expected ':', in line 1 of its cell"),
+    (
+        answer("def best_run(losses)\n    return 1"),
+        State.WRONG,
+        "your code raised SyntaxError: expected ':', in line 1 of its cell",
+    ),
     (answer("def best_run(x):\n    return y"), State.WRONG, "your code raised NameError: name 'y' is not defined"),
     (answer("best = 1"), State.WRONG, "your code raised NameError: name 'best_run' is not defined"),
     (
