@@ -26,7 +26,8 @@ def best_run(losses):
 
 def nbval(*arguments: object) -> tuple[int, str]:
     """The exit code, and what was printed without colours and without the time it took."""
-    command = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "-p", "no:cacheprovider", *map(str, arguments)]
+    quick = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest"]  # which takes a second to load
+    command = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", *quick, *map(str, arguments)]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     return ran.returncode, ran.stdout + ran.stderr
 

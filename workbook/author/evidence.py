@@ -123,7 +123,8 @@ class Evidence:
     @cached_property
     def nbval(self) -> Tested:
         """The solution notebook as it is stored, tested by nbval; where that can be arranged, without a network."""
-        command = [sys.executable, "-m", "pytest", "-q", "-c", str(ROOT / "pyproject.toml"), "-p", "no:cacheprovider"]
+        quick = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest"]  # which takes a second to load
+        command = [sys.executable, "-m", "pytest", "-q", "-c", str(ROOT / "pyproject.toml"), *quick]
         with tempfile.TemporaryDirectory() as folder:
             command += [f"--rootdir={self.block.root}", f"--junitxml={folder}/said.xml", "--nbval"]
             command += [str(self.block.root / self.block.source.notebooks[1])]
