@@ -162,6 +162,7 @@ def test_a_candidates_hour(page: Page, picture: Callable[[str], None], checkout:
 
         page.reload()
         expect(lab.box(told)).to_be_visible()
+        expect(lab.box("not attempted")).to_have_count(list(found.values()).count("not attempted"))
         assert lab.states() == found
         assert lab.written("LATEST_SQL =") == right
         lab.pictures(picture, "exercises")
