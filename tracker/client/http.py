@@ -16,6 +16,9 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnec
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
+# Not the global generator: a training that has seeded it would go another way whenever the tracker waits.
+_CHANCE = random.SystemRandom()
+
 LATER = (408, 421, 429)  # it came too slowly, under a name that the server is not known by yet, or too often
 TIMEOUT = 10.0  # s, of one request; a batch is stored in well under one
 
@@ -105,5 +108,5 @@ def pauses(first: float = 0.25, longest: float = 30.0) -> Iterator[float]:
     thousand clients whose server comes back do not all knock at once."""
     pause = first
     while True:
-        yield pause * random.uniform(0.5, 1.0)
+        yield pause * _CHANCE.uniform(0.5, 1.0)
         pause = min(2 * pause, longest)

@@ -1,4 +1,5 @@
 import itertools
+import random
 import socket
 import threading
 from collections.abc import Iterator
@@ -99,3 +100,10 @@ def test_pauses_double_up_to_a_limit_and_differ() -> None:
     for pause, full in zip(taken, [1, 2, 4, 8, 8, 8], strict=True):
         assert full / 2 <= pause <= full
     assert list(itertools.islice(pauses(), 3)) != list(itertools.islice(pauses(), 3))
+
+
+def test_waiting_leaves_the_chance_of_a_training_alone() -> None:
+    random.seed(7)
+    before = random.getstate()
+    list(itertools.islice(pauses(), 3))
+    assert random.getstate() == before
