@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from collections.abc import Sequence
 
 
@@ -32,4 +34,12 @@ def _main(arguments: Sequence[str] | None) -> int:
         return int(options.run(options))
     except (Mistake, SourceError, NotJudged) as mistake:
         warn(str(mistake))
+        return 1
+    except BrokenPipeError:  # who reads what we write has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        if error.filename is None:
+            raise
+        warn(f"{error.filename}: {error.strerror}")
         return 1

@@ -19,7 +19,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from .graft import graft, work_in
-from .judge import answers, find, load
+from .judge import Answer, NotJudged, answers, find, load
 from .source import ROOT, Source
 from .tries import FILLED, keep
 from .whole import unused, write_whole
@@ -62,8 +62,8 @@ def reset(source: Source, wanted: set[str] | None, root: Path = ROOT) -> Path:
     """
     file = find(source, root)
     for exercise, answer in answers(load(file)).items():
-        if (wanted is None or exercise in wanted) and answer.cells:
-            keep(exercise, "put away", answer.cells, root)
+        if wanted is None or exercise in wanted:
+            _put_away(exercise, answer, root)
     if wanted is not None:
         _write_answers(file, {name: source.exercises[name].stub for name in wanted})
     else:
@@ -84,11 +84,16 @@ def fill(source: Source, wanted: set[str], root: Path = ROOT) -> Path:
     file = find(source, root)
     for exercise, answer in answers(load(file)).items():
         if exercise in wanted:
-            if answer.cells:
-                keep(exercise, "put away", answer.cells, root)
+            _put_away(exercise, answer, root)
             keep(exercise, FILLED, [(source.exercises[exercise].solution, True)], root)
     _write_answers(file, {name: source.exercises[name].solution for name in wanted})
     return file
+
+
+def _put_away(exercise: str, answer: Answer, root: Path) -> None:
+    """Raises judge.NotJudged where it cannot be kept: then it stays in the notebook."""
+    if answer.cells and not keep(exercise, "put away", answer.cells, root):
+        raise NotJudged(f"your answer to {exercise} cannot be kept in {STATE}/tries, so nothing was changed")
 
 
 def _write_answers(file: Path, by_exercise: dict[str, str]) -> None:

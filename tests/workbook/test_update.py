@@ -8,15 +8,17 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 
+from workbook.judge import NotJudged
 from workbook.source import source_with
 from workbook.tries import tries
-from workbook.update import reset, write_whole
+from workbook.update import fill, reset, write_whole
 
 NOTEBOOK = Path("notebooks/start.ipynb")
 EXERCISES = Path("exercises/day1-python-backend-db/03-database-schema-exercises.ipynb")
@@ -214,6 +216,18 @@ class TestReset:
         assert (checkout / EXERCISES).read_text() == built
         (copy,) = checkout.glob(f".workbook/reset-*/{EXERCISES.name}")
         assert "my notes" in copy.read_text()
+
+    @pytest.mark.parametrize("end", [reset, fill])
+    def test_what_cannot_be_kept_stays_in_the_notebook(
+        self, checkout: Path, monkeypatch: pytest.MonkeyPatch, end: Callable[..., Path]
+    ) -> None:
+        source = source_with("d1.b3.e1")
+        assert source
+        before = (checkout / EXERCISES).read_bytes()
+        monkeypatch.setattr("workbook.update.keep", lambda *_: False)
+        with pytest.raises(NotJudged, match=r"your answer to d1\.b3\.e1 cannot be kept in \.workbook/tries"):
+            end(source, {"d1.b3.e1"}, checkout)
+        assert (checkout / EXERCISES).read_bytes() == before
 
     def test_a_notebook_that_was_moved_is_reset_where_it_is(self, checkout: Path) -> None:
         (checkout / EXERCISES).rename(checkout / "exercises/mine.ipynb")

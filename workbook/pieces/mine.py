@@ -145,7 +145,10 @@ class _Modules:
                 return f"another answer of yours has a {place[1]}, too, and they differ: rename one of them"
         if self._tested.get(exercise.id) != _hash(answer):
             self._say(f"Trying your {name(exercise.piece)} with the tracker's own tests ...")
-            tested = judge(exercise.piece, exercise.tests, {exercise.id: answer}, self._root)
+            try:
+                tested = judge(exercise.piece, exercise.tests, {exercise.id: answer}, self._root)
+            except RuntimeError as why:
+                return str(why)
             # Where the reference fails as well, something is missing here, and the tests tell nothing of the answer.
             if tested[REFERENCE].code == PASSED != tested[exercise.id].code:
                 return f"its check passes, but not the tracker's own tests: {tested[exercise.id].said}"
@@ -176,7 +179,8 @@ def _write(pieces: list[Piece], modules: dict[Path, str], root: Path, say: Say) 
     (unfinished / LIST.name).write_text(json.dumps(made, indent=1) + "\n")
     if target.exists():
         kept = _list(root)
-        if kept is None or _digest(target / PACKAGE) != kept["written"]:
+        beside_it = {path.name for path in target.iterdir()} - {PACKAGE, LIST.name, "__pycache__"}
+        if kept is None or beside_it or _digest(target / PACKAGE) != kept["written"]:
             beside = unused(root / STATE / FOLDER)
             beside.parent.mkdir(exist_ok=True)
             target.rename(beside)

@@ -180,6 +180,22 @@ def test_one_that_was_edited_is_kept(root: Path, tested: list[str]) -> None:
     assert same(root / "tracker", root / "my_tracker/tracker")
 
 
+def test_a_file_that_was_added_is_kept(root: Path, tested: list[str]) -> None:
+    graduate(root, str)
+    (root / "my_tracker/notes.md").write_text("what I learnt")
+    graduate(root, str)
+    assert [file.read_text() for file in (root / ".workbook").glob("my_tracker-*/notes.md")] == ["what I learnt"]
+
+
+def test_tests_that_cannot_be_run_leave_the_reference(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> dict[str, Result]:
+        raise RuntimeError("the mutants were not tried: No module named 'hypothesis'")
+
+    monkeypatch.setattr(module, "judge", broken)
+    solve(root, LATEST, right(LATEST))
+    assert graduate(root, str)[1].note == "the mutants were not tried: No module named 'hypothesis'"
+
+
 def test_a_process_with_its_environment_imports_it_wherever_it_starts(root: Path, tested: list[str]) -> None:
     graduate(root, str)
     command = [sys.executable, "-c", "import tracker; print(tracker.__file__)"]
