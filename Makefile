@@ -7,6 +7,8 @@ PYTHON ?= $(firstword $(shell for p in python3 python3.14 python3.13 python3.12 
     $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p; done))
 BIN := .venv/bin
 READY := .venv/.ready
+# Some containers set it, and each start would compile every package anew: `workbook check` takes 4 s instead of 2.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup study test test-fast test-slow lint format build bench lock browser
