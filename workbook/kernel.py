@@ -126,4 +126,17 @@ class Kernel:
             elif message["msg_type"] in ("display_data", "execute_result", "stream"):
                 ran.outputs.append(content)
             elif message["msg_type"] == "status" and content["execution_state"] == "idle":
+                ran.error = ran.error or self._refused(request)
                 return True
+
+    def _refused(self, request: str) -> dict[str, Any] | None:
+        """The error in the reply to a cell. Where the memory does not even suffice to draw a traceback, only that one
+        says so."""
+        while True:
+            try:
+                reply = self._client.get_shell_msg(timeout=INTERRUPT_SECONDS)  # it is sent before "idle"
+            except Empty:
+                return None
+            if reply["parent_header"].get("msg_id") == request:
+                content: dict[str, Any] = reply["content"]
+                return content if content["status"] == "error" else None

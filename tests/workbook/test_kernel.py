@@ -58,6 +58,16 @@ def test_a_cell_that_takes_all_memory_costs_the_kernel(tmp_path: Path, monkeypat
         assert kernel.run("assert 'kept' not in globals(); x = bytearray(2**29)", 5).error is None
 
 
+def test_an_error_that_cannot_be_drawn_is_an_error(kernel: Kernel) -> None:
+    """A full memory leaves none to draw a traceback with."""
+    kernel.run("shown = get_ipython().InteractiveTB.structured_traceback", 5)
+    kernel.run("def full(*_, **__): raise MemoryError\nget_ipython().InteractiveTB.structured_traceback = full", 5)
+    ran = kernel.run("1 / 0", 5)
+    kernel.run("get_ipython().InteractiveTB.structured_traceback = shown", 5)
+    assert ran.error is not None
+    assert (ran.error["ename"], ran.error["evalue"]) == ("ZeroDivisionError", "division by zero")
+
+
 def test_a_cell_that_asks_is_an_error(kernel: Kernel) -> None:
     ran = kernel.run("input('name?')", 5)
     assert ran.error is not None
