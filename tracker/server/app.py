@@ -24,7 +24,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tracker import __version__
 from tracker.values import MAX_BODY
 
-from .api import REFUSED, router
+from .api import router
+from .api.route import REFUSED
 from .config import Settings
 from .db import Database
 from .ingest import Ingest

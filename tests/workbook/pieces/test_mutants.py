@@ -77,11 +77,11 @@ KEYS = f"SELECT key, id FROM metrics {WHERE}"
 ROUTE = """
 router = APIRouter()
 
-@router.post("/experiments", status_code=201, responses=_refuses(409, 413))
+@router.post("/experiments", status_code=201, responses=refuses(409, 413))
 def create_experiment(body: wire.ExperimentCreate, db: Db, response: Response) -> wire.ExperimentOut:
     with db.write() as session:
         at = now_ms() if body.at is None else body.at
-        made = experiments.create_experiment(session, body.name, body.description, at)
+        made = store.experiments.create_experiment(session, body.name, body.description, at)
         response.headers["Location"] = f"/experiments/{made.id}"
         return wire.ExperimentOut.model_validate(made)
 """
@@ -99,8 +99,8 @@ STORE, API = "tests/tracker/server/store", "tests/tracker/server/test_api.py -k 
         ("tracker.server.schema:Point", f"{STORE}/test_curves.py -k whole", CLASS, ('"points"', '"dots"')),
         ("tracker.server.schema:Run.restarts", f"{STORE}/test_runs.py -k 'resumes or restart'", METHOD, ("= 1", "= 0")),
         ("tracker.server.store.points:KEYS", f"{STORE}/test_points.py -k again", CONSTANT, ("run_id =", "run_id <>")),
-        ("tracker.server.api:create_experiment", API, ROUTE, ("/{made.id}", "")),
-        ("tracker.server.api:_database", API, DEPENDENCY, ("request.app", "request")),
+        ("tracker.server.api.experiments:create_experiment", API, ROUTE, ("/{made.id}", "")),
+        ("tracker.server.api.route:_database", API, DEPENDENCY, ("request.app", "request")),
     ],
     ids=["a function", "a class", "a method", "a constant", "a route", "a dependency"],
 )

@@ -1,0 +1,11 @@
+"""The routes: which path answers what. They check nothing and know no SQL: `wire` says what a valid request is, `store`
+what becomes of it, and whatever either refuses becomes a problem+json in `app`.
+
+The handlers are plain `def`, because the database's driver blocks: FastAPI runs each in a thread of its own, and the
+event loop goes on. Each opens its transaction itself, so the commit is done before the answer leaves.
+"""
+
+from . import curves, experiments, health, runs
+from .route import router
+
+__all__ = ["curves", "experiments", "health", "router", "runs"]

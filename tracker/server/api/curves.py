@@ -1,0 +1,57 @@
+"""Points on their way in, and curves on their way out."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Header, Query, Response, status
+
+from tracker.values import MAX_COMPARED, MAX_INTEGER, now_ms
+
+from .. import store, wire
+from .route import POINTS, Db, Id, MaxPoints, WayIn, refuses, router, written
+
+
+@router.post("/runs/{run_id}/metrics", status_code=status.HTTP_201_CREATED, responses=refuses(404, 413))
+def add_points(run_id: Id, body: wire.Batch, ingest: WayIn) -> wire.Accepted:
+    """Stores points, all or none. A point for a step that is there overwrites it, so sending a batch twice is safe."""
+    now = now_ms()
+    return wire.Accepted(accepted=ingest.add(run_id, body.rows(now), at=now))
+
+
+@router.get(
+    "/runs/{run_id}/metrics/{key:path}",
+    response_model=wire.AnyCurve,
+    responses={**refuses(404), 304: {"description": "it has not changed since the ETag in If-None-Match"}},
+)
+def get_curve(
+    run_id: Id,
+    key: str,
+    db: Db,
+    start: Annotated[int | None, Query(alias="from", ge=0, le=MAX_INTEGER, description="the first step")] = None,
+    end: Annotated[int | None, Query(alias="to", ge=0, le=MAX_INTEGER, description="the last step")] = None,
+    max_points: MaxPoints = POINTS,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """One curve, sorted by step: point by point, or in buckets that keep every spike."""
+    with db.read() as session:
+        metric = store.curves.get_metric(session, run_id, key)
+        tag = f'"{metric.version}"'
+        if tag in (if_none_match or ""):
+            return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers={"ETag": tag})
+        curve = store.curves.read_curve(session, metric, start=start, end=end, at_most=max_points)
+    answer = (wire.SampledCurve if curve["sampled"] else wire.Curve).model_validate(curve)
+    return written(answer, ETag=tag)
+
+
+@router.get("/compare", response_model=wire.Comparison, responses=refuses(404))
+def compare(
+    run: Annotated[list[Annotated[int, Query(ge=1, le=MAX_INTEGER)]], Query(min_length=1, max_length=MAX_COMPARED)],
+    key: wire.Key,
+    db: Db,
+    max_points: MaxPoints = POINTS,
+) -> Response:
+    """The same key of several runs, of one experiment or of many."""
+    with db.read() as session:
+        compared = store.curves.compare(session, run, key, at_most=max_points)
+    return written(wire.Comparison.model_validate({"key": key, "runs": compared}))

@@ -1,0 +1,75 @@
+"""Experiments: made, listed, looked at, exported, deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import Any, Literal
+
+from fastapi import Response, status
+from fastapi.responses import StreamingResponse
+from sqlalchemy.orm import Session
+
+from tracker.values import now_ms
+
+from .. import store, wire
+from ..db import Database
+from ..store.pages import PAGE
+from .route import Cursor, Db, Id, Limit, RunQuery, refuses, router, written
+
+_EXPORT_TYPES = {"jsonl": "application/x-ndjson", "csv": "text/csv"}
+_EXPORT: dict[int | str, dict[str, Any]] = {
+    200: {"content": {name: {"schema": {"type": "string"}} for name in _EXPORT_TYPES.values()}}
+}
+
+
+@router.post("/experiments", status_code=status.HTTP_201_CREATED, responses=refuses(409, 413))
+def create_experiment(body: wire.ExperimentCreate, db: Db, response: Response) -> wire.ExperimentOut:
+    """Creates an experiment; its name is unique."""
+    with db.write() as session:
+        created_at = now_ms() if body.at is None else body.at
+        experiment = store.experiments.create_experiment(session, body.name, body.description, created_at)
+    response.headers["Location"] = f"/experiments/{experiment.id}"
+    return wire.ExperimentOut.model_validate(experiment)
+
+
+@router.get("/experiments", responses=refuses(400))
+def list_experiments(
+    db: Db, name: str | None = None, cursor: Cursor = None, limit: Limit = PAGE
+) -> wire.Page[wire.ExperimentItem]:
+    """Lists experiments, newest first."""
+    with db.read() as session:
+        page = store.experiments.list_experiments(session, name=name, cursor=cursor, limit=limit)
+        return wire.Page[wire.ExperimentItem].model_validate(page)
+
+
+@router.get("/experiments/{experiment_id}", response_model=wire.ExperimentWithRuns, responses=refuses(400, 404))
+def get_experiment(experiment_id: Id, db: Db, query: RunQuery) -> Response:
+    """The experiment and a page of its runs, each with the newest point of each curve."""
+    with db.read() as session:
+        experiment = wire.ExperimentOut.model_validate(store.experiments.get_experiment(session, experiment_id))
+        page = store.runs.list_runs(session, experiment_id, **query.model_dump())
+        runs_ = wire.Page[wire.RunItem].model_validate(page)
+        return written(wire.ExperimentWithRuns(**dict(experiment), runs=runs_))
+
+
+@router.delete("/experiments/{experiment_id}", status_code=status.HTTP_204_NO_CONTENT, responses=refuses(404))
+def delete_experiment(experiment_id: Id, db: Db) -> None:
+    """Deletes the experiment with its runs and all their points."""
+    with db.write() as session:
+        store.experiments.delete_experiment(session, experiment_id)
+
+
+@router.get("/experiments/{experiment_id}/export", response_class=StreamingResponse, responses=_EXPORT | refuses(404))
+def export(experiment_id: Id, db: Db, format: Literal["jsonl", "csv"] = "jsonl") -> Response:
+    """The experiment as lines of JSON, which `tracker import` reads, or as a table of its points."""
+    blocks = _export(db, experiment_id, store.archive.read_csv if format == "csv" else store.archive.read_lines)
+    first = next(blocks)  # what is refused is refused before anything is sent
+    headers = {"Content-Disposition": f'attachment; filename="experiment-{experiment_id}.{format}"'}
+    return StreamingResponse(chain([first], blocks), media_type=_EXPORT_TYPES[format], headers=headers)
+
+
+def _export(db: Database, experiment_id: int, read: Callable[[Session, int], Iterator[str]]) -> Iterator[str]:
+    """What `read` gives, in blocks, and all of one moment."""
+    with db.read() as session:
+        yield from store.archive.in_blocks(read(session, experiment_id))

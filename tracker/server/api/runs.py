@@ -1,0 +1,68 @@
+"""Runs: made or resumed, listed, changed, rewound, deleted."""
+
+from __future__ import annotations
+
+from fastapi import Response, status
+
+from .. import store, wire
+from .route import Db, Id, RunQuery, refuses, router, timed, written
+
+
+@router.get("/experiments/{experiment_id}/runs", response_model=wire.Page[wire.RunItem], responses=refuses(400, 404))
+def list_runs(experiment_id: Id, db: Db, query: RunQuery) -> Response:
+    """Lists the experiment's runs, the newest first or as `sort` says."""
+    with db.read() as session:
+        page = store.runs.list_runs(session, experiment_id, **query.model_dump())
+        return written(wire.Page[wire.RunItem].model_validate(page))
+
+
+@router.post(
+    "/experiments/{experiment_id}/runs",
+    status_code=status.HTTP_201_CREATED,
+    responses={**refuses(404, 413), 200: {"model": wire.RunOut, "description": "the run existed and goes on"}},
+)
+def create_run(experiment_id: Id, body: wire.RunCreate, db: Db, response: Response) -> wire.RunOut:
+    """Creates a run, or resumes the one that has this `external_id`."""
+    with db.write() as session:
+        run, is_new = store.runs.create_run(session, experiment_id, **timed(body))
+    response.headers["Location"] = f"/runs/{run.id}"
+    response.status_code = status.HTTP_201_CREATED if is_new else status.HTTP_200_OK
+    return wire.RunOut.model_validate(run)
+
+
+@router.get("/runs", response_model=wire.Page[wire.RunItem], responses=refuses(400))
+def list_all_runs(db: Db, query: RunQuery) -> Response:
+    """Lists runs of all experiments, the newest first or as `sort` says; for instance those of one `job`."""
+    with db.read() as session:
+        page = store.runs.list_runs(session, None, **query.model_dump())
+        return written(wire.Page[wire.RunItem].model_validate(page))
+
+
+@router.get("/runs/{run_id}", responses=refuses(404))
+def get_run(run_id: Id, db: Db) -> wire.RunOut:
+    """The run."""
+    with db.read() as session:
+        return wire.RunOut.model_validate(store.runs.get_run(session, run_id))
+
+
+@router.patch("/runs/{run_id}", responses=refuses(404, 409, 413))
+def change_run(run_id: Id, body: wire.RunPatch, db: Db) -> wire.RunOut:
+    """Changes a run's status, name or tags."""
+    with db.write() as session:
+        run = store.runs.change_run(session, run_id, **timed(body))
+    return wire.RunOut.model_validate(run)
+
+
+@router.delete("/runs/{run_id}", status_code=status.HTTP_204_NO_CONTENT, responses=refuses(404))
+def delete_run(run_id: Id, db: Db) -> None:
+    """Deletes the run and all its points."""
+    with db.write() as session:
+        store.runs.delete_run(session, run_id)
+
+
+@router.post("/runs/{run_id}/rewind", responses=refuses(404, 413))
+def rewind(run_id: Id, body: wire.Rewind, db: Db) -> wire.Rewind:
+    """Deletes what was logged after a checkpoint, and keeps what is still on its way from coming back."""
+    with db.write() as session:
+        store.points.rewind(session, run_id, step=body.step, until=body.at)
+    return body
