@@ -9,7 +9,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from tracker.server.db import Database
+from tracker.server.db import Database, sqlite
 from tracker.server.store import experiments, points, runs
 from tracker.server.store.curves import BUCKETS
 from tracker.values import MAX_POINTS
@@ -29,7 +29,7 @@ def measure(folder: Path, quick: bool) -> list[Figure]:
     """Milliseconds and megabytes of the answer, and how many spikes are in it."""
     rounds, count = (1, 2 * SHOWN) if quick else (ROUNDS, POINTS)
     values = [value(step, count) for step in range(count)]
-    database = Database(folder / "tracker.db")
+    database = Database(sqlite(folder / "tracker.db"))
     database.migrate()
     fill(database, values)
     database.close()

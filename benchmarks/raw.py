@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tracker.server.db import Database
+from tracker.server.db import Database, sqlite
 from tracker.server.schema import Metric
 from tracker.server.store import experiments, runs
-from tracker.server.store.points import KEEP_LATEST, TOUCH, UPSERT
+from tracker.server.store.points import KEEP_LATEST, ROWS, TOUCH, UPSERT, VERSION
 from tracker.values import now_ms
 
 
@@ -26,7 +26,7 @@ class Batch:
 
     points: list[tuple[int, int, float, int]]  # metric, step, value, time; sorted as the table is
     newest: list[dict[str, Any]]
-    touched: dict[str, Any]
+    run_id: int
 
 
 class Raw:
@@ -50,9 +50,10 @@ class Raw:
     def store(self, batch: Batch) -> None:
         """One transaction."""
         self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.executemany(UPSERT, batch.points)
+        self._connection.executemany(UPSERT.replace("{rows}", ROWS["sqlite"]), batch.points)
         self._connection.executemany(KEEP_LATEST, batch.newest)
-        self._connection.execute(TOUCH, batch.touched)
+        (version,) = self._connection.execute(VERSION, {"run_id": batch.run_id}).fetchone()
+        self._connection.executemany(TOUCH, [{"id": row["id"], "version": version + 1} for row in batch.newest])
         self._connection.execute("COMMIT")
 
     def fetch(self, statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
@@ -64,7 +65,7 @@ class Raw:
 def raw(folder: Path) -> Iterator[Raw]:
     """A connection to the tracker.db of the folder, which is made where there is none."""
     folder.mkdir(exist_ok=True)
-    database = Database(folder / "tracker.db")
+    database = Database(sqlite(folder / "tracker.db"))
     database.migrate()
     pooled = database.engine.raw_connection()
     try:
@@ -79,4 +80,4 @@ def batch(run_id: int, points: Sequence[tuple[int, int, float, int]]) -> Batch:
     """The parameters for points of one run, each of them newer than what is stored."""
     points = sorted(points)
     newest = {metric_id: {"id": metric_id, "step": s, "value": v, "at": t} for metric_id, s, v, t in points}
-    return Batch(points, list(newest.values()), {"run_id": run_id, "ids": str(sorted(newest))})
+    return Batch(points, list(newest.values()), run_id)

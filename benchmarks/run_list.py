@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tracker.server.db import Database
+from tracker.server.db import Database, sqlite
 from tracker.server.store import experiments, points, runs
 from tracker.values import Status
 
@@ -37,7 +37,7 @@ SELECT metrics.* FROM metrics JOIN (
 def measure(folder: Path, quick: bool) -> list[Figure]:
     """Milliseconds of the whole list and of a page."""
     rounds, count = (1, SHORT) if quick else (ROUNDS, RUNS)
-    database = Database(folder / "tracker.db")
+    database = Database(sqlite(folder / "tracker.db"))
     database.migrate()
     fill(database, count)
     database.close()

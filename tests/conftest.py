@@ -9,21 +9,24 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 import uvicorn
 from hypothesis import HealthCheck, Phase, settings
 
 from tracker.server.app import create_app
 from tracker.server.config import Settings
-from tracker.server.db import Database
+from tracker.server.db import Database, sqlite
 from tracker.server.serve import KEEP_ALIVE
 from workbook.build import build_exercises
+from workbook.labs.postgres import NoPostgres, Postgres
 from workbook.source import ROOT, sources
 
 # `make test` tries the same examples every time, and `make test-slow` many others. A fixture is shared by all examples
@@ -55,7 +58,7 @@ class Server:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("server")
-    database = Database(folder / "tracker.db")
+    database = Database(sqlite(folder / "tracker.db"))
     database.migrate()
     app = create_app(Settings(folder), database, about="A server for <tests>")
     config = uvicorn.Config(app, port=0, log_level="critical", timeout_keep_alive=KEEP_ALIVE)
@@ -76,12 +79,59 @@ def http(server: Server) -> Iterator[httpx.Client]:
         yield client
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(tmp_path / "tracker.db")
-    database.migrate()
+ENGINES = ["sqlite", "postgresql"]
+
+
+@pytest.fixture(params=ENGINES)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """Empty tables, in a file and in a server."""
+    if request.param == "sqlite":
+        database = Database(sqlite(tmp_path / "tracker.db"))
+        database.migrate()
+    else:
+        database = Database(request.getfixturevalue("postgres_tables"), connections=50)
     yield database
     database.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    try:
+        server = Postgres()
+    except NoPostgres as missing:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(missing))
+    with server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Postgres) -> Iterator[str]:
+    """A database without any table."""
+    name = f"t{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_server.url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield postgres_server.url.rpartition("/")[0] + f"/{name}"
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def postgres_migrated(postgres_server: Postgres) -> str:
+    """The database that tests use one after the other: to make one for each would take half a second."""
+    with closing(Database(postgres_server.url)) as database:
+        database.migrate()
+    return postgres_server.url
+
+
+@pytest.fixture
+def postgres_tables(postgres_migrated: str) -> str:
+    """A database with empty tables."""
+    with psycopg.connect(postgres_migrated.replace("+psycopg", ""), autocommit=True) as connection:
+        others = "datname = current_database() AND pid <> pg_backend_pid()"
+        connection.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
+        connection.execute("TRUNCATE experiments, runs, metrics, points, api_keys RESTART IDENTITY CASCADE")
+    return postgres_migrated
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> None:

@@ -84,9 +84,9 @@ def _database(folder: Path) -> Iterator[Finding]:
 def _tables(file: Path) -> Finding:
     from sqlalchemy.exc import DatabaseError
 
-    from .server.db import Database
+    from .server.db import Database, sqlite
 
-    database = Database(file)
+    database = Database(sqlite(file))
     elsewhere = "start the tracker that made it, or name another folder with --dir"
     try:
         version, newest = database.versions()

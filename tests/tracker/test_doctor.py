@@ -10,7 +10,7 @@ from tracker import doctor
 from tracker.client.spool import Writer, set_aside
 from tracker.client.sync import sync
 from tracker.server.claim import Claim
-from tracker.server.db import Database
+from tracker.server.db import Database, sqlite
 
 NOBODY = "http://127.0.0.1:1"  # where no server is
 
@@ -88,7 +88,7 @@ def test_a_disk_that_is_nearly_full_is_told(tmp_path: Path, monkeypatch: pytest.
     [("0001", "`tracker serve` makes them 0002", ""), ("9999", "knows 0002 at most", "start the tracker that made it")],
 )
 def test_tables_of_another_version_are_told(tmp_path: Path, version: str, says: str, remedy: str) -> None:
-    database = Database(tmp_path / "tracker.db")
+    database = Database(sqlite(tmp_path / "tracker.db"))
     database.migrate()
     database.close()
     assert found(NOBODY, tmp_path, "database")[0].endswith("tables of version 0002, the newest")

@@ -28,14 +28,14 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from tracker.values import LOST_AFTER, MAX_KEY, MAX_NAME, Status, now_ms
 
 # Only INTEGER PRIMARY KEY is SQLite's own row number; a BIGINT one would be a second index.
 _Int = BigInteger().with_variant(Integer(), "sqlite")
-_Json = JSON().with_variant(JSONB(), "postgresql")
+# Not PostgreSQL's JSONB: it keeps the value and not the text, so that 1e16 would come back as an integer.
+_Json = JSON()
 
 # SQLite gives the id of a deleted last row to the next one; a client that still sends to the old run must not meet it.
 _NEVER_REUSED = {"sqlite_autoincrement": True}

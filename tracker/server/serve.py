@@ -18,7 +18,7 @@ from sqlalchemy.exc import DatabaseError
 from .app import create_app
 from .claim import Claim, FolderBusy
 from .config import PORT, PORTS, Settings
-from .db import Database
+from .db import Database, sqlite
 from .observe import JsonLines
 
 KEEP_ALIVE = 75  # s that an idle connection stays open: a client that only says that it lives does so every 15 s
@@ -111,7 +111,7 @@ def _claimed(folder: Path) -> Iterator[Claim]:
 @contextmanager
 def _opened(file: Path) -> Iterator[Database]:
     """The database, of this version."""
-    database = Database(file)
+    database = Database(sqlite(file))
     try:
         database.migrate()
         yield database

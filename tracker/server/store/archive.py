@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from tracker.values import ENDED, SPOOL_VERSION, Status, encode
@@ -24,7 +24,7 @@ from .experiments import get_experiment
 
 POINTS = """
 SELECT step, logged_at, key, value FROM points JOIN metrics ON metrics.id = metric_id
-WHERE run_id = ? ORDER BY step, logged_at, key
+WHERE run_id = :run_id ORDER BY step, logged_at, key
 """
 IN_A_LINE = 1000  # metrics of one line: with keys of any length, they fit into one request
 BLOCK = 65_536  # characters that are sent together
@@ -95,7 +95,7 @@ def _runs(session: Session, experiment_id: int) -> Iterator[Run]:
 
 def _points(session: Session, run: Run) -> Iterator[tuple[int, int, str, float]]:
     """Step, time, key and value of each, by step and time."""
-    rows = session.connection().exec_driver_sql(POINTS, (run.id,), execution_options={"yield_per": AT_ONCE})
+    rows = session.execute(text(POINTS), {"run_id": run.id}, execution_options={"yield_per": AT_ONCE})
     for step, at, key, value in rows:
         yield step, at, key, nan_of(value)
 

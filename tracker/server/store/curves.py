@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from ..problem import NotFound
@@ -61,7 +61,7 @@ def read_curve(
         return curve
     first, last = points[0][0], session.execute(select(func.max(Point.step)).where(mine)).scalar_one()
     bounds = {"start": first, "end": last, "width": -(-(last - first + 1) // at_most)}
-    buckets = session.connection().exec_driver_sql(BUCKETS, {"metric_id": metric.id, **bounds}).all()
+    buckets = session.execute(text(BUCKETS), {"metric_id": metric.id, **bounds}).all()
     names = ("first", "last", "count", "nans", "min", "max")
     return curve | {name: [bucket[i] for bucket in buckets] for i, name in enumerate(names)}
 
@@ -91,7 +91,7 @@ def compare(session: Session, run_ids: list[int], key: str, *, at_most: int) -> 
 
 def seal(session: Session, run_id: int) -> None:
     """Counts the points of each of the run's curves and keeps lowest and highest on its row; until a later point."""
-    session.connection().exec_driver_sql(SEAL, {"run_id": run_id})
+    session.execute(text(SEAL), {"run_id": run_id})
 
 
 def nan_of(value: float | None) -> float:

@@ -6,11 +6,11 @@ were logged until t are deleted. It stays on the run as a fence, because some of
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from operator import itemgetter
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, text
 from sqlalchemy.orm import Session
 
 from tracker.values import MAX_POINTS, rank
@@ -19,32 +19,36 @@ from ..problem import NotFound, TooManyPoints
 from ..schema import Metric, Run
 from .runs import get_run
 
+# Besides, it is what two writers of one run wait at: all that follows has the run to itself until the commit.
 BEAT = """
 UPDATE runs SET heartbeat_at = :at, last_logged_at =
     CASE WHEN :newest_at > coalesce(last_logged_at, -1) THEN :newest_at ELSE last_logged_at END
 WHERE id = :run_id RETURNING fences
 """
-KEYS = "SELECT key, id FROM metrics WHERE run_id = ?"
+KEYS = "SELECT key, id FROM metrics WHERE run_id = :run_id"
 Row = tuple[str, int, float, int]  # a point: key, step, value, logged_at
 
 # A point that is there already gives way to one of higher `values.rank`.
 UPSERT = """
-INSERT INTO points (metric_id, step, value, logged_at) VALUES (?, ?, ?, ?)
+INSERT INTO points (metric_id, step, value, logged_at) {rows}
 ON CONFLICT (metric_id, step) DO UPDATE SET value = excluded.value, logged_at = excluded.logged_at
 WHERE excluded.logged_at > points.logged_at
    OR excluded.logged_at = points.logged_at AND (points.value IS NULL OR excluded.value > points.value)
 """
+# How each driver takes thousands of rows at once: SQLite's runs one statement for each, without a word on any network;
+# to PostgreSQL they travel as four arrays, in one statement.
+ROWS = {
+    "sqlite": "VALUES (?, ?, ?, ?)",
+    "postgresql": "SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::float8[], %s::bigint[])",
+}
 # The same rule for the copy on the curve's row; a point that arrives late must not take the place of a newer one.
 KEEP_LATEST = """
 UPDATE metrics SET last_step = :step, last_value = :value, last_at = :at
 WHERE id = :id AND (last_step IS NULL OR :step > last_step OR :step = last_step AND (
       :at > last_at OR :at = last_at AND (last_value IS NULL OR :value > last_value)))
 """
-TOUCH = """
-UPDATE metrics SET count = NULL, min = NULL, max = NULL,
-       version = (SELECT max(version) FROM metrics WHERE run_id = :run_id) + 1
-WHERE run_id = :run_id AND id IN (SELECT value FROM json_each(:ids))
-"""
+VERSION = "SELECT max(version) FROM metrics WHERE run_id = :run_id"
+TOUCH = "UPDATE metrics SET count = NULL, min = NULL, max = NULL, version = :version WHERE id = :id"
 REWIND = """
 DELETE FROM points
 WHERE metric_id IN (SELECT id FROM metrics WHERE run_id = :run_id) AND step > :step AND logged_at <= :at
@@ -68,24 +72,41 @@ def add_points(session: Session, run_id: int, points: Iterable[Row], *, at: int)
         )
     connection = session.connection()
     newest_at = max(map(itemgetter(3), points), default=None)
-    beat = connection.exec_driver_sql(BEAT, {"run_id": run_id, "at": at, "newest_at": newest_at}).one_or_none()
-    if beat is None:
+    beat = text(BEAT).columns(fences=Run.fences.type)
+    seen = connection.execute(beat, {"run_id": run_id, "at": at, "newest_at": newest_at}).one_or_none()
+    if seen is None:
         raise NotFound(f"there is no run {run_id}")
-    fences = json.loads(beat.fences)
-    if fences:
+    if fences := seen.fences:
         points = [p for p in points if not any(p[1] > step and p[3] <= until for step, until in fences)]
     if points:
         ids = _metric_ids(session, run_id, set(map(itemgetter(0), points)))
         # Sorted by (metric, step), the order of the primary key: fewer pages are touched, and two writers never
-        # lock the same rows in opposite order. NaN is the only value that differs from itself.
-        rows = sorted((ids[key], step, v if v == v else None, t) for key, step, v, t in _without_repeats(points))
-        connection.exec_driver_sql(UPSERT, rows)
+        # lock the same rows in opposite order. NaN is the only value that differs from itself; and SQLite does not
+        # keep the sign of a zero, so nobody does.
+        rows = sorted((ids[key], step, v + 0.0 if v == v else None, t) for key, step, v, t in _without_repeats(points))
+        _upsert(connection, rows)
         newest = {row[0]: row for row in rows}
-        connection.exec_driver_sql(
-            KEEP_LATEST, [{"id": i, "step": s, "value": v, "at": t} for i, s, v, t in newest.values()]
+        connection.execute(
+            text(KEEP_LATEST), [{"id": i, "step": s, "value": v, "at": t} for i, s, v, t in newest.values()]
         )
-        connection.exec_driver_sql(TOUCH, {"run_id": run_id, "ids": str(sorted(newest))})
+        _touch(connection, run_id, newest)
     return len(points)
+
+
+def _upsert(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Stores rows of which none has the key of another."""
+    dialect = connection.dialect.name
+    statement = UPSERT.replace("{rows}", ROWS[dialect])
+    if dialect == "sqlite":
+        connection.exec_driver_sql(statement, list(rows))
+    else:
+        connection.exec_driver_sql(statement, tuple(map(list, zip(*rows, strict=True))))
+
+
+def _touch(connection: Connection, run_id: int, metric_ids: Iterable[int]) -> None:
+    """These curves of the run have changed: they get its next version, and what was sealed is open again."""
+    version = connection.execute(text(VERSION), {"run_id": run_id}).scalar_one() + 1
+    connection.execute(text(TOUCH), [{"id": metric_id, "version": version} for metric_id in metric_ids])
 
 
 def _without_repeats(points: list[Row]) -> Iterable[Row]:
@@ -114,16 +135,16 @@ def rewind(session: Session, run_id: int, *, step: int, until: int) -> Run:
     run.last_logged_at = max(run.last_logged_at or 0, until)
     session.flush()
     connection = session.connection()
-    connection.exec_driver_sql(REWIND, {"run_id": run_id, "step": step, "at": until})
-    connection.exec_driver_sql(FIND_LATEST, {"run_id": run_id})
-    ids = session.scalars(select(Metric.id).where(Metric.run_id == run_id)).all()
-    connection.exec_driver_sql(TOUCH, {"run_id": run_id, "ids": str(list(ids))})
+    connection.execute(text(REWIND), {"run_id": run_id, "step": step, "at": until})
+    connection.execute(text(FIND_LATEST), {"run_id": run_id})
+    if known := connection.execute(text(KEYS), {"run_id": run_id}).all():
+        _touch(connection, run_id, [metric_id for _, metric_id in known])
     return run
 
 
 def _metric_ids(session: Session, run_id: int, keys: set[str]) -> dict[str, int]:
     """The id of each key's curve; those that are new get one."""
-    known = session.connection().exec_driver_sql(KEYS, (run_id,))
+    known = session.connection().execute(text(KEYS), {"run_id": run_id})
     ids: dict[str, int] = dict(known.all())
     missing = [Metric(run_id=run_id, key=key, version=0) for key in sorted(keys - ids.keys())]
     if missing:

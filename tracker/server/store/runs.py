@@ -16,6 +16,7 @@ from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, delete, or_, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
 from tracker.values import ENDED, TRANSITIONS, Status, decode, encode
@@ -72,8 +73,24 @@ def create_run(
     )
     if status == Status.RUNNING:
         _begin(run, attempt, job, when, at)
-    session.add(run)
-    session.flush()
+    try:
+        with session.begin_nested():
+            session.add(run)
+    except IntegrityError:  # somebody else has just created this run, or deleted its experiment
+        session.expire_all()
+        return create_run(
+            session,
+            experiment_id,
+            external_id=external_id,
+            attempt=attempt,
+            name=name,
+            status=status,
+            params=params,
+            tags=tags,
+            job=job,
+            when=when,
+            at=at,
+        )
     run.name = name or f"run {run.id}"
     return run, True
 

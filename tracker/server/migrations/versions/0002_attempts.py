@@ -2,12 +2,11 @@
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import postgresql
 
 revision = "0002"
 down_revision = "0001"
 
-JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+JSON = sa.JSON()
 
 
 def upgrade() -> None:
@@ -23,3 +22,18 @@ def upgrade() -> None:
         connection.execute(runs.update().where(runs.c.id == run_id).values(attempts=attempts))
     for column in ("attempt", "restarts", "started_at"):
         op.drop_column("runs", column)
+
+
+def downgrade() -> None:
+    op.add_column("runs", sa.Column("attempt", sa.String(128)))
+    op.add_column("runs", sa.Column("restarts", sa.Integer(), nullable=False, server_default="0"))
+    op.add_column("runs", sa.Column("started_at", sa.BigInteger()))
+    columns = ("id", "attempt", "restarts", "started_at")
+    runs = sa.table("runs", *(sa.column(name) for name in columns), sa.column("attempts", JSON))
+    connection = op.get_bind()
+    for run_id, attempts in connection.execute(sa.select(runs.c.id, runs.c.attempts)).all():
+        if attempts:
+            kept = {"attempt": attempts[-1][0], "restarts": len(attempts) - 1, "started_at": attempts[0][1]}
+            connection.execute(runs.update().where(runs.c.id == run_id).values(kept))
+    op.drop_column("runs", "attempts")
+    op.drop_column("runs", "job")
