@@ -53,12 +53,17 @@ class Server:
 
     url: str
     folder: Path
+    database: Database
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """On SQLite, and where a module asks for it (ON_BOTH) on PostgreSQL too."""
     folder = tmp_path_factory.mktemp("server")
-    database = Database(sqlite(folder / "tracker.db"))
+    if getattr(request, "param", "sqlite") == "sqlite":
+        database = Database(sqlite(folder / "tracker.db"))
+    else:
+        database = Database(emptied(request.getfixturevalue("postgres_migrated")))
     database.migrate()
     app = create_app(Settings(folder), database, about="A server for <tests>")
     config = uvicorn.Config(app, port=0, log_level="critical", timeout_keep_alive=KEEP_ALIVE)
@@ -67,7 +72,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     thread.start()
     wait_until(lambda: uvicorn_server.started or not thread.is_alive())
     port = uvicorn_server.servers[0].sockets[0].getsockname()[1]
-    yield Server(f"http://127.0.0.1:{port}", folder)
+    yield Server(f"http://127.0.0.1:{port}", folder, database)
     uvicorn_server.should_exit = True
     thread.join()
     database.close()
@@ -124,14 +129,19 @@ def postgres_migrated(postgres_server: Postgres) -> str:
     return postgres_server.url
 
 
-@pytest.fixture
-def postgres_tables(postgres_migrated: str) -> str:
-    """A database with empty tables."""
+def emptied(postgres_migrated: str) -> str:
+    """The same, of which nobody else has a connection or a row."""
     with psycopg.connect(postgres_migrated.replace("+psycopg", ""), autocommit=True) as connection:
         others = "datname = current_database() AND pid <> pg_backend_pid()"
         connection.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
         connection.execute("TRUNCATE experiments, runs, metrics, points, api_keys RESTART IDENTITY CASCADE")
     return postgres_migrated
+
+
+@pytest.fixture
+def postgres_tables(postgres_migrated: str) -> str:
+    """A database with empty tables."""
+    return emptied(postgres_migrated)
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> None:

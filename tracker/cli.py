@@ -43,6 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     serve.add_argument("--quiet", action="store_true", help="log what goes wrong, and not every request")
     serve.set_defaults(run=_serve)
 
+    migrate = commands.add_parser("migrate", help="bring the tables of the database to the version of this tracker")
+    migrate.add_argument("--dir", type=Path, help="the folder of tracker.db (default: $TRACKER_DIR, else ./.tracker)")
+    migrate.set_defaults(run=_migrate)
+
     demo = commands.add_parser("demo", help="train three small networks that log to the tracker")
     demo.add_argument("--epochs", type=int, default=30, help="passes over the training images (default: %(default)s)")
     demo.set_defaults(run=_demo)
@@ -107,6 +111,19 @@ def _serve(options: argparse.Namespace) -> None:
         raise Mistake(f"the server needs {missing.name}: pip install 'tracker-workbook[server]'") from None
     try:
         serve(_folder(options), options.host, options.port, fd=options.fd, about=options.about, quiet=options.quiet)
+    except CannotServe as reason:
+        raise Mistake(str(reason)) from None
+
+
+def _migrate(options: argparse.Namespace) -> None:
+    try:
+        from .server.serve import CannotServe, claimed, opened, settings_for
+    except ModuleNotFoundError as missing:
+        raise Mistake(f"the server needs {missing.name}: pip install 'tracker-workbook[server]'") from None
+    try:
+        settings = settings_for(_folder(options))
+        with claimed(settings), opened(settings, migrate=True) as database:
+            print(f"tracker: {database.name} has tables of version {database.versions()[0]}, the newest")
     except CannotServe as reason:
         raise Mistake(str(reason)) from None
 

@@ -6,6 +6,7 @@ Each finding is a line: what was looked at and what was found; and, where it is 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import time
@@ -20,6 +21,7 @@ from . import __version__
 from .client.http import Api, Refused, Unanswered
 from .client.spool import Spool, spools
 from .server.claim import holder
+from .server.config import BadSetting, Settings
 
 EXTRAS = {
     "server": ("fastapi", "sqlalchemy", "alembic", "uvicorn"),
@@ -60,8 +62,16 @@ def _packages() -> Finding:
 
 
 def _environment(environment: Mapping[str, str]) -> Finding:
-    ours = [f"{name}={value}" for name, value in sorted(environment.items()) if name.startswith("TRACKER_")]
+    ours = [
+        f"{name}={_without_password(value)}"
+        for name, value in sorted(environment.items())
+        if name.startswith("TRACKER_")
+    ]
     return Finding("environment", ", ".join(ours) or "no TRACKER_ variable is set: the defaults hold")
+
+
+def _without_password(value: str) -> str:
+    return re.sub(r"(://[^:/@]*:)[^@]*@", r"\1***@", value)
 
 
 def _folder(folder: Path) -> Finding:
@@ -74,31 +84,42 @@ def _folder(folder: Path) -> Finding:
 
 
 def _database(folder: Path) -> Iterator[Finding]:
-    file = folder / "tracker.db"
-    if not file.exists():
+    try:
+        settings = Settings.from_environment(os.environ | {"TRACKER_DIR": str(folder)})
+    except BadSetting as error:
+        yield Finding("settings", str(error), "set it right, and ask again")
+        return
+    if not settings.database_url and not (folder / "tracker.db").exists():
         yield Finding("database", f"none in {folder} yet: `tracker serve` makes it")
-    elif not any(find_spec(name) is None for name in EXTRAS["server"]):
-        yield _tables(file)
+    elif all(find_spec(name) for name in EXTRAS["server"]):
+        yield _tables(settings)
 
 
-def _tables(file: Path) -> Finding:
+def _tables(settings: Settings) -> Finding:
     from sqlalchemy.exc import DatabaseError
 
-    from .server.db import Database, sqlite
+    from .server.serve import open_database
 
-    database = Database(sqlite(file))
-    elsewhere = "start the tracker that made it, or name another folder with --dir"
+    try:
+        database = open_database(settings)
+    except ModuleNotFoundError as missing:
+        remedy = "pip install 'tracker-workbook[postgres]'"
+        return Finding("database", f"TRACKER_DATABASE_URL is set, and {missing.name} is missing", remedy)
+    where = "name another folder with --dir" if database.is_sqlite else "look at TRACKER_DATABASE_URL"
     try:
         version, newest = database.versions()
     except DatabaseError as error:
-        return Finding("database", f"{file} cannot be read ({error.orig})", elsewhere)
+        return Finding("database", f"{database.name} cannot be read ({str(error.orig).splitlines()[0]})", where)
     finally:
         database.close()
-    found = f"{file}, {file.stat().st_size:,} bytes, tables of version {version}"
+    size = f", {(settings.folder / 'tracker.db').stat().st_size:,} bytes" if database.is_sqlite else ""
+    found = f"{database.name}{size}, tables of version {version}"
     if version == newest:
         return Finding("database", f"{found}, the newest")
     if version is None or version < newest:
-        return Finding("database", f"{found}: `tracker serve` makes them {newest}")
+        by = "serve" if database.is_sqlite else "migrate"
+        return Finding("database", f"{found}: `tracker {by}` makes them {newest}")
+    elsewhere = f"start the tracker that made it, or {where}"
     return Finding("database", f"{found}, and this tracker knows {newest} at most", elsewhere)
 
 

@@ -204,12 +204,13 @@ def public(node: ast.Module | ast.ClassDef) -> list[ast.FunctionDef | ast.AsyncF
 
 
 def test_the_core_is_read_in_one_sitting() -> None:
-    """What a training calls, what is kept where, and what is asked how: about 1,500 lines of code."""
+    """What a training calls, what is kept where, and what is asked how: about 1,500 lines of code, and a few more since
+    the same store is kept in two kinds of database."""
     core = ["values", *(f"client/{m}" for m in ("run", "spool", "http"))]
     core += [f"server/{m}" for m in ("app", "wire", "db", "schema")]
     core += [f"server/api/{m}" for m in ("route", "experiments", "runs", "curves")]
     core += [f"server/store/{m}" for m in ("pages", "experiments", "runs", "points", "curves")]
-    assert sum(code_lines((ROOT / f"tracker/{m}.py").read_text()) for m in core) <= 1600
+    assert sum(code_lines((ROOT / f"tracker/{m}.py").read_text()) for m in core) <= 1700
 
 
 def code_lines(text: str) -> int:

@@ -1,5 +1,6 @@
 """Trackers in processes of their own, as people run them."""
 
+import os
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 SERVE = [sys.executable, "-m", "tracker", "serve", "--quiet"]
 
 
-Serve = Callable[[Path, int], tuple[subprocess.Popen[str], str]]
+Serve = Callable[..., tuple[subprocess.Popen[str], str]]
 
 
 @pytest.fixture
@@ -19,9 +20,9 @@ def serve() -> Iterator[Serve]:
     """Starts a server process, waits until it answers, and gives its address; all are killed in the end."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(folder: Path, port: int) -> tuple[subprocess.Popen[str], str]:
+    def start(folder: Path, port: int, **environment: str) -> tuple[subprocess.Popen[str], str]:
         command = [*SERVE, "--dir", str(folder), "--port", str(port)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | environment)
         started.append(process)
         assert process.stdout
         found = re.search(r"(http://\S+)/ui/", process.stdout.readline())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import exc
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -61,7 +62,7 @@ def create_app(settings: Settings, database: Database, about: str = "") -> FastA
             Refusal: _refusal,
             RequestValidationError: _invalid,
             StarletteHTTPException: _http_error,
-            OperationalError: _database_error,
+            **dict.fromkeys((exc.OperationalError, exc.InterfaceError, exc.TimeoutError), _database_error),
             Exception: _fault,
         },
     )
@@ -173,9 +174,11 @@ async def _http_error(request: Request, error: Any) -> JSONResponse:
 
 
 async def _database_error(_: Request, error: Any) -> JSONResponse:
-    log.error("the database did not answer: %s", error.orig)
-    detail = f"the database did not answer ({error.orig}); try again"
-    return _problem(503, "database", detail, headers={"Retry-After": "1"})
+    reason = getattr(error, "orig", error)  # a TimeoutError, of those who wait for a connection, has no other
+    log.error("the database did not answer: %s", reason)
+    # PostgreSQL's own words name hosts and users, which are nobody's business.
+    why = f" ({reason})" if isinstance(reason, sqlite3.Error) else ""
+    return _problem(503, "database", f"the database did not answer{why}; try again", headers={"Retry-After": "1"})
 
 
 async def _fault(_: Request, error: Any) -> JSONResponse:

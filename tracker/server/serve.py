@@ -17,7 +17,7 @@ from sqlalchemy.exc import DatabaseError
 
 from .app import create_app
 from .claim import Claim, FolderBusy
-from .config import PORT, PORTS, Settings
+from .config import PORT, PORTS, BadSetting, Settings
 from .db import Database, sqlite
 from .observe import JsonLines
 
@@ -34,8 +34,8 @@ def serve(
 ) -> None:
     """Answers at `port` (None: the first free one from PORT on), or at the listening socket with the number `fd`, until
     Ctrl-C or SIGTERM. Raises CannotServe."""
-    settings = Settings.from_environment(os.environ | {"TRACKER_DIR": str(folder)})
-    with _claimed(settings.folder) as claim, _opened(settings.folder / "tracker.db") as database:
+    settings = settings_for(folder)
+    with claimed(settings) as claim, opened(settings) as database:
         listener = listen(host, port) if fd is None else inherited(fd)
         address = f"http://{host}:{listener.getsockname()[1]}"
         if port is None and fd is None and not address.endswith(f":{PORT}"):
@@ -49,8 +49,10 @@ def serve(
         class Server(uvicorn.Server):
             async def startup(self, sockets: list[socket.socket] | None = None) -> None:
                 await super().startup(sockets)
-                claim.announce(address)
-                print(f"tracker: {address}/ui/  (data in {settings.folder}; Ctrl-C ends it)", flush=True)
+                if claim:
+                    claim.announce(address)
+                place = settings.folder if claim else database.name
+                print(f"tracker: {address}/ui/  (data in {place}; Ctrl-C ends it)", flush=True)
 
         config = uvicorn.Config(
             app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE, timeout_keep_alive=KEEP_ALIVE
@@ -92,8 +94,21 @@ def inherited(fd: int) -> socket.socket:
     return listener
 
 
+def settings_for(folder: Path) -> Settings:
+    """What the environment says, for a tracker in this folder. Raises CannotServe."""
+    try:
+        return Settings.from_environment(os.environ | {"TRACKER_DIR": str(folder)})
+    except BadSetting as error:
+        raise CannotServe(str(error)) from None
+
+
 @contextmanager
-def _claimed(folder: Path) -> Iterator[Claim]:
+def claimed(settings: Settings) -> Iterator[Claim | None]:
+    """The folder, for us alone; None where the data are in a server, which sees to that itself. Raises CannotServe."""
+    if settings.database_url:
+        yield None
+        return
+    folder = settings.folder
     try:
         claim = Claim(folder)
     except FolderBusy as busy:
@@ -109,18 +124,45 @@ def _claimed(folder: Path) -> Iterator[Claim]:
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[Database]:
-    """The database, of this version."""
-    database = Database(sqlite(file))
+def opened(settings: Settings, *, migrate: bool = False) -> Iterator[Database]:
+    """The database, of this version. Raises CannotServe.
+
+    A file is brought to it at once, since nobody else has it open. A server is not, unless we are told to `migrate`:
+    other replicas may run an earlier version, and whoever deploys decides when they no longer do.
+    """
     try:
-        database.migrate()
+        database = open_database(settings)
+    except ModuleNotFoundError as missing:
+        raise CannotServe(f"PostgreSQL needs {missing.name}: pip install 'tracker-workbook[postgres]'") from None
+    try:
+        if database.is_sqlite or migrate:
+            database.migrate()
+        found, newest = database.versions()
+        if found != newest:
+            raise CannotServe(
+                f"{database.name} has {f'tables of version {found}' if found else 'no tables'}, and this tracker needs "
+                f"version {newest}: run `tracker migrate`"
+                + (", or start the tracker that made them" if found and found > newest else "")
+            )
         yield database
     except CommandError as error:
-        raise CannotServe(f"{file} does not fit this version of the tracker ({error})") from None
+        raise CannotServe(f"{database.name} does not fit this version of the tracker ({error})") from None
     except DatabaseError as error:
-        raise CannotServe(f"{file} cannot be used ({error.orig}): name another folder with --dir") from None
+        remedy = "name another folder with --dir" if database.is_sqlite else "look at it, and at TRACKER_DATABASE_URL"
+        raise CannotServe(f"{database.name} cannot be used ({_first_line(error.orig)}): {remedy}") from None
     finally:
         database.close()
+
+
+def open_database(settings: Settings) -> Database:
+    """What the settings name, as it is."""
+    if settings.database_url:
+        return Database(settings.database_url, settings.database_connections)
+    return Database(sqlite(settings.folder / "tracker.db"))
+
+
+def _first_line(error: object) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 def _log(level: int) -> None:

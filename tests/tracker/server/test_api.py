@@ -8,6 +8,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+pytestmark = pytest.mark.parametrize("server", ["sqlite", "postgresql"], indirect=True)
+
 
 def new_name() -> str:
     return f"test-{uuid.uuid4().hex[:12]}"

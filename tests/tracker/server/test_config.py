@@ -1,6 +1,8 @@
 from pathlib import Path
 
-from tracker.server.config import Settings
+import pytest
+
+from tracker.server.config import BadSetting, Settings
 
 
 def test_without_an_environment_all_is_here_and_local() -> None:
@@ -17,3 +19,26 @@ def test_the_environment_names_folder_and_hosts() -> None:
 
 def test_an_empty_variable_is_no_folder() -> None:
     assert Settings.from_environment({"TRACKER_DIR": ""}).folder == Path.cwd() / ".tracker"
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["tracker.db", "mysql://a:secret@h/db", "postgresql://a:secret@h", "postgresql://a:secret@h:port/db", "://"],
+)
+def test_an_address_of_no_postgresql_is_refused_without_its_password(written: str) -> None:
+    with pytest.raises(BadSetting, match="write postgresql://user:password@host/database") as refused:
+        Settings.from_environment({"TRACKER_DATABASE_URL": written})
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("written", ["0", "-1", "many", "1.5"])
+def test_a_number_of_connections_that_is_none_is_refused(written: str) -> None:
+    with pytest.raises(BadSetting, match="TRACKER_DATABASE_CONNECTIONS is .*: write a whole number"):
+        Settings.from_environment({"TRACKER_DATABASE_CONNECTIONS": written})
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_the_address_of_a_postgresql_is_taken_as_people_write_it(scheme: str) -> None:
+    settings = Settings.from_environment({"TRACKER_DATABASE_URL": f" {scheme}://a:b@h:5432/db?sslmode=require"})
+    assert settings.database_url == "postgresql+psycopg://a:b@h:5432/db?sslmode=require"
+    assert Settings.from_environment({"TRACKER_DATABASE_URL": ""}).database_url == ""

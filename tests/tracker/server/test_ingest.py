@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -95,3 +96,25 @@ def test_when_the_database_fails_nobody_is_told_that_it_worked(database: Databas
     with database.write() as session:
         session.connection().exec_driver_sql("ALTER TABLE elsewhere RENAME TO points")
     assert ingest.add(1, [("loss", 0, 1.0, 0)], at=0) == 1
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_two_servers_that_store_the_same_runs_do_not_wait_for_each_other_for_ever(
+    database: Database, ingest: Ingest
+) -> None:
+    """Each stores both runs in one transaction; the one met them in this order, the other in that."""
+    with closing(Database(database.engine.url)) as other:
+        servers = ((database, ingest, (1, 2)), (other, Ingest(other), (2, 1)))
+        answers: list[Answers] = []
+
+        def store(database: Database, ingest: Ingest, runs: tuple[int, int]) -> None:
+            for step in range(20):
+                batch = [(f"key {i}", step, 0.0, 0) for i in range(50)]
+                answers.append(at_once(database, ingest, *((run, batch) for run in runs)))
+
+        threads = [threading.Thread(target=store, args=server) for server in servers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert answers == [{0: 50, 1: 50}] * 40

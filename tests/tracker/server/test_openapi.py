@@ -20,6 +20,8 @@ import schemathesis
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 
+pytestmark = pytest.mark.parametrize("server", ["sqlite", "postgresql"], indirect=True)
+
 ROWS = 60
 LISTS = ("status", "keys", "run")  # parameters that may be sent several times
 NO_NAMES = ("params", "tags", "description", "sort", "cursor")

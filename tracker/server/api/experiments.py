@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import chain
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import Any, Literal
 
+from anyio import CancelScope
 from fastapi import Response, status
+from fastapi.concurrency import iterate_in_threadpool, run_in_threadpool
 from fastapi.responses import StreamingResponse
 from sqlalchemy.orm import Session
 
@@ -66,10 +67,21 @@ def export(experiment_id: Id, db: Db, format: Literal["jsonl", "csv"] = "jsonl")
     blocks = _export(db, experiment_id, store.archive.read_csv if format == "csv" else store.archive.read_lines)
     first = next(blocks)  # what is refused is refused before anything is sent
     headers = {"Content-Disposition": f'attachment; filename="experiment-{experiment_id}.{format}"'}
-    return StreamingResponse(chain([first], blocks), media_type=_EXPORT_TYPES[format], headers=headers)
+    return StreamingResponse(_sent(first, blocks), media_type=_EXPORT_TYPES[format], headers=headers)
 
 
-def _export(db: Database, experiment_id: int, read: Callable[[Session, int], Iterator[str]]) -> Iterator[str]:
+async def _sent(first: str, rest: Generator[str]) -> AsyncIterator[str]:
+    """All of it; when the client leaves before the end, `rest` is closed at once, and with it what it reads from."""
+    try:
+        yield first
+        async for block in iterate_in_threadpool(rest):
+            yield block
+    finally:
+        with CancelScope(shield=True):
+            await run_in_threadpool(rest.close)
+
+
+def _export(db: Database, experiment_id: int, read: Callable[[Session, int], Iterator[str]]) -> Generator[str]:
     """What `read` gives, in blocks, and all of one moment."""
     with db.read() as session:
         yield from store.archive.in_blocks(read(session, experiment_id))

@@ -95,9 +95,9 @@ def _runs(session: Session, experiment_id: int) -> Iterator[Run]:
 
 def _points(session: Session, run: Run) -> Iterator[tuple[int, int, str, float]]:
     """Step, time, key and value of each, by step and time."""
-    rows = session.execute(text(POINTS), {"run_id": run.id}, execution_options={"yield_per": AT_ONCE})
-    for step, at, key, value in rows:
-        yield step, at, key, nan_of(value)
+    with session.execute(text(POINTS), {"run_id": run.id}, execution_options={"yield_per": AT_ONCE}) as rows:
+        for step, at, key, value in rows:
+            yield step, at, key, nan_of(value)
 
 
 def _line(entry: dict[str, Any]) -> str:

@@ -105,7 +105,7 @@ def test_buckets_are_what_python_makes_of_the_points(
 
 
 def test_a_window_costs_what_it_shows_not_what_the_curve_has(session: Session, run: Run) -> None:
-    """Counted in SQLite's instructions, or in the rows that PostgreSQL reads; ten times the history, before or after it,
+    """Counted in SQLite's instructions, or in the rows that PostgreSQL reads; ten times the history, on any side,
     may not cost twice as much."""
     postgres = session.get_bind().dialect.name == "postgresql"
     rows = "SELECT coalesce(seq_tup_read, 0) + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'points'"
