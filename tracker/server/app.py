@@ -146,7 +146,8 @@ def _problem(
 
 
 async def _refusal(_: Request, refusal: Any) -> JSONResponse:
-    return _problem(refusal.status, refusal.kind, str(refusal))
+    headers = {"Retry-After": str(refusal.retry_after)} if refusal.retry_after else None
+    return _problem(refusal.status, refusal.kind, str(refusal), headers=headers)
 
 
 async def _invalid(_: Request, error: Any) -> JSONResponse:

@@ -7,24 +7,23 @@ write takes along everybody who is waiting; they find their work done.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from . import store
 from .db import Database
-from .problem import Refusal
 
 
 @dataclass
 class _Job:
-    run_id: int
-    points: list[store.points.Row]
-    at: int
-    stored: int | None = None  # how many, once they are committed
-    refusal: Exception | None = None
+    batch: store.points.Batch
+    outcome: int | Exception | None = None  # once it is committed or refused: how many points were stored, or why not
 
 
 class Ingest:
     """The way in for points. Its `add` is called by many threads at once."""
+
+    stores = True  # when `add` returns, the points are in the database
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -36,33 +35,25 @@ class Ingest:
 
         Raises NotFound and TooManyPoints, and what the database raises.
         """
-        job = _Job(run_id, points, at)
+        job = _Job(store.points.Batch(run_id, points, at))
         with self._lock:
             self._waiting.append(job)
         with self._database.writing:
-            if job.stored is None and job.refusal is None:
+            if job.outcome is None:
                 with self._lock:
                     jobs, self._waiting = self._waiting, []
                 self._store(jobs)
-        if job.refusal:
-            raise job.refusal
-        assert job.stored is not None
-        return job.stored
+        if isinstance(job.outcome, Exception):
+            raise job.outcome
+        assert job.outcome is not None
+        return job.outcome
 
     def _store(self, jobs: list[_Job]) -> None:
-        """`add_points` refuses before it writes, so a refused job leaves nothing behind in the others' transaction."""
-        stored: dict[int, int] = {}
+        outcomes: Sequence[int | Exception]
         try:
             with self._database.transaction() as session:
-                # By run, as everybody does: two transactions that wait for each other's runs would wait for ever.
-                for number, job in sorted(enumerate(jobs), key=lambda numbered: numbered[1].run_id):
-                    try:
-                        stored[number] = store.points.add_points(session, job.run_id, job.points, at=job.at)
-                    except Refusal as refusal:
-                        job.refusal = refusal
+                outcomes = store.points.add_batches(session, [job.batch for job in jobs])
         except Exception as error:  # of the database: nobody's points were committed, and everybody must know
-            for job in jobs:
-                job.refusal = job.refusal or error
-            return
-        for number, count in stored.items():
-            jobs[number].stored = count
+            outcomes = [error] * len(jobs)
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            job.outcome = outcome

@@ -7,7 +7,8 @@ Each is an RFC 9457 `application/problem+json`, whose `detail` is a sentence tha
     ├── NotFound            404
     ├── NameTaken           409
     ├── IllegalTransition   409   such as finished -> failed
-    └── TooManyPoints       413
+    ├── TooManyPoints       413
+    └── Unavailable         503   what it needs is away or full; the same request will do later
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ class Refusal(Exception):
 
     status: ClassVar[int]
     kind: ClassVar[str]
+    retry_after: ClassVar[int] = 0  # s after which the same request may do; 0: it never will
 
 
 class BadCursor(Refusal):
@@ -53,6 +55,13 @@ class TooManyPoints(Refusal):
     """More points than one request may hold."""
 
     status, kind = 413, "too-large"
+
+
+class Unavailable(Refusal):
+    """What this needs is away, or full."""
+
+    status, kind = 503, "unavailable"
+    retry_after = 2
 
 
 class Problem(BaseModel):

@@ -7,6 +7,7 @@ were logged until t are deleted. It stays on the run as a fence, because some of
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
@@ -15,14 +16,14 @@ from sqlalchemy.orm import Session
 
 from tracker.values import MAX_POINTS, rank
 
-from ..problem import NotFound, TooManyPoints
+from ..problem import NotFound, Refusal, TooManyPoints
 from ..schema import Metric, Run
 from .runs import get_run
 
 # Besides, it is what two writers of one run wait at: all that follows has the run to itself until the commit.
 BEAT = """
-UPDATE runs SET heartbeat_at = :at, last_logged_at =
-    CASE WHEN :newest_at > coalesce(last_logged_at, -1) THEN :newest_at ELSE last_logged_at END
+UPDATE runs SET heartbeat_at = CASE WHEN :at > coalesce(heartbeat_at, -1) THEN :at ELSE heartbeat_at END,
+    last_logged_at = CASE WHEN :newest_at > coalesce(last_logged_at, -1) THEN :newest_at ELSE last_logged_at END
 WHERE id = :run_id RETURNING fences
 """
 KEYS = "SELECT key, id FROM metrics WHERE run_id = :run_id"
@@ -60,37 +61,80 @@ WHERE run_id = :run_id
 """
 
 
-def add_points(session: Session, run_id: int, points: Iterable[Row], *, at: int) -> int:
-    """Stores the points, all or none, and keeps each curve's newest point on its row; how many were stored.
+@dataclass(frozen=True)
+class Batch:
+    """Points of one run, and when the server was given them (ms)."""
 
-    Those behind a rewind are left out. Sending any of them again changes nothing. Raises NotFound and TooManyPoints.
-    """
-    points = list(points)
+    run_id: int
+    points: Sequence[Row]
+    at: int
+
+
+def check_size(points: Sequence[Row]) -> None:
+    """Raises TooManyPoints."""
     if len(points) > MAX_POINTS:
         raise TooManyPoints(
             f"a request holds at most {MAX_POINTS} points, this one has {len(points)}: send it in parts"
         )
+
+
+def add_points(session: Session, run_id: int, points: Iterable[Row], *, at: int) -> int:
+    """Stores the points, all or none; how many were stored. Raises NotFound and TooManyPoints."""
+    (outcome,) = add_batches(session, [Batch(run_id, list(points), at)])
+    if isinstance(outcome, Refusal):
+        raise outcome
+    return outcome
+
+
+def add_batches(session: Session, batches: Sequence[Batch]) -> list[int | Refusal]:
+    """Stores the points of each batch, all or none, and keeps each curve's newest point on its row. For each: how many
+    were stored, or why it was refused (NotFound, TooManyPoints), which leaves the others alone.
+
+    Points behind a rewind are left out. Sending any of them again changes nothing.
+    """
     connection = session.connection()
-    newest_at = max(map(itemgetter(3), points), default=None)
-    beat = text(BEAT).columns(fences=Run.fences.type)
-    seen = connection.execute(beat, {"run_id": run_id, "at": at, "newest_at": newest_at}).one_or_none()
-    if seen is None:
-        raise NotFound(f"there is no run {run_id}")
-    if fences := seen.fences:
-        points = [p for p in points if not any(p[1] > step and p[3] <= until for step, until in fences)]
-    if points:
-        ids = _metric_ids(session, run_id, set(map(itemgetter(0), points)))
-        # Sorted by (metric, step), the order of the primary key: fewer pages are touched, and two writers never
-        # lock the same rows in opposite order. NaN is the only value that differs from itself; and SQLite does not
-        # keep the sign of a zero, so nobody does.
-        rows = sorted((ids[key], step, v + 0.0 if v == v else None, t) for key, step, v, t in _without_repeats(points))
+    outcomes: list[int | Refusal] = [0] * len(batches)
+    best: dict[tuple[int, int], tuple[float, int]] = {}  # (metric, step) -> (value, time), of the highest rank
+    touched: dict[int, set[int]] = {}  # run -> metrics
+    # By run, as everybody does: two transactions that wait for each other's runs would wait for ever.
+    for number, batch in sorted(enumerate(batches), key=lambda numbered: numbered[1].run_id):
+        try:
+            points = _accepted(connection, batch)
+        except Refusal as refusal:
+            outcomes[number] = refusal
+            continue
+        outcomes[number] = len(points)
+        ids = _metric_ids(session, batch.run_id, set(map(itemgetter(0), points)))
+        touched.setdefault(batch.run_id, set()).update(ids[key] for key, *_ in points)
+        for key, step, value, logged_at in points:
+            # One statement may not meet a row twice.
+            place, point = (ids[key], step), (value, logged_at)
+            if place not in best or rank(*point) > rank(*best[place]):
+                best[place] = point
+    if best:
+        # Sorted by (metric, step), the order of the primary key: fewer pages are touched. NaN is the only value that
+        # differs from itself; and SQLite does not keep the sign of a zero, so nobody does.
+        rows = [(m, step, v + 0.0 if v == v else None, t) for (m, step), (v, t) in sorted(best.items())]
         _upsert(connection, rows)
-        newest = {row[0]: row for row in rows}
-        connection.execute(
-            text(KEEP_LATEST), [{"id": i, "step": s, "value": v, "at": t} for i, s, v, t in newest.values()]
-        )
-        _touch(connection, run_id, newest)
-    return len(points)
+        newest = {row[0]: {"id": row[0], "step": row[1], "value": row[2], "at": row[3]} for row in rows}
+        connection.execute(text(KEEP_LATEST), list(newest.values()))
+    for run_id, metric_ids in touched.items():
+        if metric_ids:
+            _touch(connection, run_id, sorted(metric_ids))
+    return outcomes
+
+
+def _accepted(connection: Connection, batch: Batch) -> Sequence[Row]:
+    """A sign of life of the run, and those points of the batch that are not behind a rewind. Raises what refuses it."""
+    check_size(batch.points)
+    beat = text(BEAT).columns(fences=Run.fences.type)
+    newest_at = max(map(itemgetter(3), batch.points), default=None)
+    seen = connection.execute(beat, {"run_id": batch.run_id, "at": batch.at, "newest_at": newest_at}).one_or_none()
+    if seen is None:
+        raise NotFound(f"there is no run {batch.run_id}")
+    if not seen.fences:
+        return batch.points
+    return [p for p in batch.points if not any(p[1] > step and p[3] <= until for step, until in seen.fences)]
 
 
 def _upsert(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -107,18 +151,6 @@ def _touch(connection: Connection, run_id: int, metric_ids: Iterable[int]) -> No
     """These curves of the run have changed: they get its next version, and what was sealed is open again."""
     version = connection.execute(text(VERSION), {"run_id": run_id}).scalar_one() + 1
     connection.execute(text(TOUCH), [{"id": metric_id, "version": version} for metric_id in metric_ids])
-
-
-def _without_repeats(points: list[Row]) -> Iterable[Row]:
-    """Of each key and step only the point of highest rank: one statement may not meet a row twice."""
-    if len(set(map(itemgetter(0, 1), points))) == len(points):
-        return points
-    best: dict[tuple[str, int], Row] = {}
-    for point in points:
-        known = best.setdefault(point[:2], point)
-        if rank(*point[2:]) > rank(*known[2:]):
-            best[point[:2]] = point
-    return best.values()
 
 
 def rewind(session: Session, run_id: int, *, step: int, until: int) -> Run:
