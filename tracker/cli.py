@@ -6,8 +6,8 @@ import argparse
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from . import __version__
 from .client.http import Api, Refused, Unanswered
 from .client.run import DEFAULT_URL
-from .server.config import PORT
+from .server.config import PORT, Settings
 
 if TYPE_CHECKING:
     from .train import Config
@@ -46,6 +46,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     migrate = commands.add_parser("migrate", help="bring the tables of the database to the version of this tracker")
     migrate.add_argument("--dir", type=Path, help="the folder of tracker.db (default: $TRACKER_DIR, else ./.tracker)")
     migrate.set_defaults(run=_migrate)
+
+    worker = commands.add_parser("worker", help="store what the servers put into the queue, until Ctrl-C")
+    worker.add_argument("--quiet", action="store_true", help="log only what goes wrong")
+    worker.set_defaults(run=_worker)
+
+    dead = commands.add_parser("dead", help="messages of the queue that could not be stored")
+    dead.add_argument(
+        "action", choices=("list", "requeue"), help="show them with the reason; or give them another chance"
+    )
+    dead.add_argument("--limit", type=int, default=100, help="how many at most (default: %(default)s)")
+    dead.set_defaults(run=_dead)
 
     demo = commands.add_parser("demo", help="train three small networks that log to the tracker")
     demo.add_argument("--epochs", type=int, default=30, help="passes over the training images (default: %(default)s)")
@@ -101,12 +112,13 @@ def _url(options: argparse.Namespace) -> str:
 
 
 def _folder(options: argparse.Namespace) -> Path:
-    return Path(options.dir or os.environ.get("TRACKER_DIR") or ".tracker").absolute()
+    return Path(getattr(options, "dir", None) or os.environ.get("TRACKER_DIR") or ".tracker").absolute()
 
 
 def _serve(options: argparse.Namespace) -> None:
     try:
-        from .server.serve import CannotServe, serve
+        from .server.opening import CannotServe
+        from .server.serve import serve
     except ModuleNotFoundError as missing:
         raise Mistake(f"the server needs {missing.name}: pip install 'tracker-workbook[server]'") from None
     try:
@@ -117,13 +129,47 @@ def _serve(options: argparse.Namespace) -> None:
 
 def _migrate(options: argparse.Namespace) -> None:
     try:
-        from .server.serve import CannotServe, claimed, opened, settings_for
+        from .server.opening import CannotServe, claimed, opened, settings_for
     except ModuleNotFoundError as missing:
         raise Mistake(f"the server needs {missing.name}: pip install 'tracker-workbook[server]'") from None
     try:
         settings = settings_for(_folder(options))
         with claimed(settings), opened(settings, migrate=True) as database:
             print(f"tracker: {database.name} has tables of version {database.versions()[0]}, the newest")
+    except CannotServe as reason:
+        raise Mistake(str(reason)) from None
+
+
+def _worker(options: argparse.Namespace) -> None:
+    with _queue(options) as settings:
+        from .server.worker import work
+
+        work(settings, quiet=options.quiet)
+
+
+def _dead(options: argparse.Namespace) -> None:
+    with _queue(options) as settings:
+        from .server.dead import list_dead, requeue
+
+        if options.action == "list":
+            print("\n".join(list_dead(settings, options.limit)) or "tracker: no message is dead")
+        else:
+            print(f"tracker: {requeue(settings, options.limit)} messages are back in the queue")
+
+
+@contextmanager
+def _queue(options: argparse.Namespace) -> Iterator[Settings]:
+    """The settings of a server with a queue. Raises Mistake, also for what goes wrong with them."""
+    try:
+        from .server.opening import CannotServe, settings_for
+
+        settings = settings_for(_folder(options))
+        if not settings.rabbitmq_url:
+            raise Mistake("there is no queue: set TRACKER_RABBITMQ_URL, as for the servers that fill it")
+        yield settings
+    except ModuleNotFoundError as missing:
+        needed = "tracker-workbook[server,postgres,rabbitmq]"
+        raise Mistake(f"the queue needs {missing.name}: pip install '{needed}'") from None
     except CannotServe as reason:
         raise Mistake(str(reason)) from None
 

@@ -98,7 +98,7 @@ def _database(folder: Path) -> Iterator[Finding]:
 def _tables(settings: Settings) -> Finding:
     from sqlalchemy.exc import DatabaseError
 
-    from .server.serve import open_database
+    from .server.opening import open_database
 
     try:
         database = open_database(settings)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
-from sqlalchemy import exc
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -28,8 +29,8 @@ from tracker.values import MAX_BODY
 from .api import router
 from .api.route import REFUSED
 from .config import Settings
-from .db import Database
-from .ingest import Ingest
+from .db import UNREACHABLE, Database
+from .ingest import Ingest, WayIn
 from .observe import Figures, Observed, request_id
 from .problem import Problem, Refusal, in_sentences
 
@@ -51,9 +52,19 @@ def create_app(settings: Settings, database: Database, about: str = "") -> FastA
             detail = f"this server is not {host!r}; if it should be, start it with TRACKER_HOSTS set to that name"
             raise HTTPException(HTTPStatus.MISDIRECTED_REQUEST, detail)
 
+    ingest = _way_in(settings, database)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        """What runs beside the requests: starts before the first of them, and ends after the last."""
+        await ingest.start()
+        yield
+        await ingest.stop()
+
     app = FastAPI(
         title="tracker",
         version=__version__,
+        lifespan=lifespan,
         dependencies=[Depends(known_host)],
         responses={HTTPStatus.MISDIRECTED_REQUEST: REFUSED},
         docs_url=None,  # both of FastAPI's pages load their scripts from somebody else's server
@@ -62,13 +73,13 @@ def create_app(settings: Settings, database: Database, about: str = "") -> FastA
             Refusal: _refusal,
             RequestValidationError: _invalid,
             StarletteHTTPException: _http_error,
-            **dict.fromkeys((exc.OperationalError, exc.InterfaceError, exc.TimeoutError), _database_error),
+            **dict.fromkeys(UNREACHABLE, _database_error),
             Exception: _fault,
         },
     )
     app.state.about = about
     app.state.database = database
-    app.state.ingest = Ingest(database)
+    app.state.ingest = ingest
     app.state.figures = Figures()
     app.add_middleware(_BodyLimits)
     app.add_middleware(Observed, figures=app.state.figures)
@@ -81,6 +92,14 @@ def create_app(settings: Settings, database: Database, about: str = "") -> FastA
 
     _describe_problem(app)
     return app
+
+
+def _way_in(settings: Settings, database: Database) -> WayIn:
+    if not settings.rabbitmq_url:
+        return Ingest(database)
+    from .broker import Broker, Publisher  # needs a package that only this tier has
+
+    return Publisher(database, Broker.of(settings))
 
 
 class _BodyLimits:

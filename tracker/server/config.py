@@ -5,6 +5,10 @@ TRACKER_DIR                     the folder of everything this checkout keeps (de
 TRACKER_HOSTS                   further names under which browsers may reach the server, separated by commas
 TRACKER_DATABASE_URL            postgresql://user:password@host/database, for several servers that share one database
                                 (default: SQLite, in the folder)
+TRACKER_RABBITMQ_URL            amqp://user:password@host/, for a queue before that database, which `tracker worker`
+                                empties into it (default: servers store the points themselves)
+TRACKER_QUEUE                   what the names of its queues begin with (default: tracker)
+TRACKER_QUEUE_LENGTH            how many batches of points it holds before it is full (default: 100000)
 TRACKER_DATABASE_CONNECTIONS    how many each server opens at most (default: 20); `tracker.server.db` has the sum
 """
 
@@ -32,6 +36,9 @@ class Settings:
     hosts: frozenset[str] = frozenset({"127.0.0.1", "localhost", "::1"})
     database_url: str = ""  # empty: SQLite, in the folder
     database_connections: int = 20
+    rabbitmq_url: str = ""  # empty: no queue
+    queue: str = "tracker"
+    queue_length: int = 100_000
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -40,12 +47,15 @@ class Settings:
         return cls(
             folder=Path(environment.get("TRACKER_DIR") or cls.folder).absolute(),
             hosts=cls.hosts | {name for name in further if name},
-            database_url=database_url(environment.get("TRACKER_DATABASE_URL", "")),
+            database_url=_database_url(environment.get("TRACKER_DATABASE_URL", "")),
             database_connections=_count(environment, "TRACKER_DATABASE_CONNECTIONS", cls.database_connections),
+            rabbitmq_url=_rabbitmq_url(environment),
+            queue=environment.get("TRACKER_QUEUE") or cls.queue,
+            queue_length=_count(environment, "TRACKER_QUEUE_LENGTH", cls.queue_length),
         )
 
 
-def database_url(written: str) -> str:
+def _database_url(written: str) -> str:
     """The address of a PostgreSQL, as SQLAlchemy wants it; empty for an empty text. Raises BadSetting."""
     if not written.strip():
         return ""
@@ -58,6 +68,17 @@ def database_url(written: str) -> str:
     if not usable:  # what was written is not repeated: it may hold a password
         raise BadSetting("TRACKER_DATABASE_URL: write postgresql://user:password@host/database, or nothing for SQLite")
     return f"postgresql+psycopg://{rest}"
+
+
+def _rabbitmq_url(environment: Mapping[str, str]) -> str:
+    """Raises BadSetting."""
+    written = environment.get("TRACKER_RABBITMQ_URL", "").strip()
+    if written and urlsplit(written).scheme not in ("amqp", "amqps"):
+        raise BadSetting("TRACKER_RABBITMQ_URL: write amqp://user:password@host/, or nothing for no queue")
+    if written and not environment.get("TRACKER_DATABASE_URL", "").strip():
+        # Its worker is another process, and SQLite has room for one that writes.
+        raise BadSetting("TRACKER_RABBITMQ_URL wants a PostgreSQL behind the queue: set TRACKER_DATABASE_URL, too")
+    return written
 
 
 def _count(environment: Mapping[str, str], name: str, default: int) -> int:

@@ -28,7 +28,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from pydantic_core import from_json
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, exc
 from sqlalchemy.orm import Session
 
 # The thread pool that runs the routes has 40 threads; with a connection for each, nobody waits for one.
@@ -46,6 +46,10 @@ CONNECT = {
     "options": "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
     "application_name": "tracker",
 }
+
+
+# What is raised when the database does not answer: it is away, too busy, or has just ended the connection.
+UNREACHABLE = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError)
 
 
 class Database:

@@ -9,9 +9,26 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from . import store
 from .db import Database
+
+
+class WayIn(Protocol):
+    """Takes points: into the database (`Ingest`), or into a queue before it (`broker.Publisher`)."""
+
+    stores: bool  # when `add` returns, the points are in the database
+
+    def add(self, run_id: int, points: list[store.points.Row], *, at: int) -> int:
+        """Takes the points for good, all or none; how many."""
+        raise NotImplementedError
+
+    async def start(self) -> None:
+        """Before the first."""
+
+    async def stop(self) -> None:
+        """After the last."""
 
 
 @dataclass
@@ -20,10 +37,10 @@ class _Job:
     outcome: int | Exception | None = None  # once it is committed or refused: how many points were stored, or why not
 
 
-class Ingest:
-    """The way in for points. Its `add` is called by many threads at once."""
+class Ingest(WayIn):
+    """The way into the database. Its `add` is called by many threads at once."""
 
-    stores = True  # when `add` returns, the points are in the database
+    stores = True
 
     def __init__(self, database: Database) -> None:
         self._database = database

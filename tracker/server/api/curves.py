@@ -12,10 +12,15 @@ from .. import store, wire
 from .route import POINTS, Db, Id, MaxPoints, WayIn, refuses, router, written
 
 
-@router.post("/runs/{run_id}/metrics", status_code=status.HTTP_201_CREATED, responses=refuses(404, 413))
-def add_points(run_id: Id, body: wire.Batch, ingest: WayIn) -> wire.Accepted:
+@router.post(
+    "/runs/{run_id}/metrics",
+    status_code=status.HTTP_201_CREATED,
+    responses={**refuses(404, 413), 202: {"model": wire.Accepted, "description": "a queue has them for good"}},
+)
+def add_points(run_id: Id, body: wire.Batch, ingest: WayIn, response: Response) -> wire.Accepted:
     """Stores points, all or none. A point for a step that is there overwrites it, so sending a batch twice is safe."""
     now = now_ms()
+    response.status_code = status.HTTP_201_CREATED if ingest.stores else status.HTTP_202_ACCEPTED
     return wire.Accepted(accepted=ingest.add(run_id, body.rows(now), at=now))
 
 

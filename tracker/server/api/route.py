@@ -13,9 +13,8 @@ from pydantic_core import from_json
 
 from tracker.values import MAX_INTEGER, MAX_SHOWN, now_ms
 
-from .. import wire
+from .. import ingest, wire
 from ..db import Database
-from ..ingest import Ingest
 
 
 class _Request(Request):
@@ -48,13 +47,13 @@ async def _database(request: Request) -> Database:
     return database
 
 
-async def _ingest(request: Request) -> Ingest:
-    ingest: Ingest = request.app.state.ingest
-    return ingest
+async def _ingest(request: Request) -> ingest.WayIn:
+    way_in: ingest.WayIn = request.app.state.ingest
+    return way_in
 
 
 Db = Annotated[Database, Depends(_database)]
-WayIn = Annotated[Ingest, Depends(_ingest)]
+WayIn = Annotated[ingest.WayIn, Depends(_ingest)]
 Id = Annotated[int, Path(ge=1, le=MAX_INTEGER)]
 Cursor = Annotated[str | None, Query(description="`next` of the page before")]
 Limit = Annotated[int, Query(ge=1, le=200, description="rows of a page")]

@@ -7,6 +7,7 @@ lowest or the highest of its bucket, so a curve drawn from buckets shows it; one
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import func, select, text
@@ -19,6 +20,13 @@ BUCKETS = """
 SELECT min(step), max(step), count(*), count(*) - count(value), min(value), max(value)
 FROM points WHERE metric_id = :metric_id AND step BETWEEN :start AND :end
 GROUP BY (step - :start) / :width ORDER BY 1
+"""
+# Of runs that ended while their last points were still in a queue.
+SEAL_ENDED = """
+UPDATE metrics SET (count, min, max) = (
+    SELECT count(*), min(value), max(value) FROM points WHERE metric_id = metrics.id)
+WHERE run_id = :run_id AND count IS NULL
+  AND EXISTS (SELECT 1 FROM runs WHERE id = :run_id AND finished_at IS NOT NULL)
 """
 SEAL = """
 UPDATE metrics SET (count, min, max) = (
@@ -92,6 +100,12 @@ def compare(session: Session, run_ids: list[int], key: str, *, at_most: int) -> 
 def seal(session: Session, run_id: int) -> None:
     """Counts the points of each of the run's curves and keeps lowest and highest on its row; until a later point."""
     session.execute(text(SEAL), {"run_id": run_id})
+
+
+def seal_ended(session: Session, run_ids: Collection[int]) -> None:
+    """The same for those of the runs that have ended."""
+    if run_ids:
+        session.execute(text(SEAL_ENDED), [{"run_id": run_id} for run_id in sorted(run_ids)])
 
 
 def nan_of(value: float | None) -> float:
