@@ -143,6 +143,6 @@ class TestMissing:
 
     @pytest.mark.services
     def test_a_server_that_does_not_start_says_why(self, postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(module, "_free_port", lambda: 99999)
+        monkeypatch.setattr(module, "free_port", lambda: 99999)
         with pytest.raises(NoPostgres, match='(?s)did not start; it said:.*parameter "port"'):
             Postgres()
