@@ -26,6 +26,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -75,8 +76,11 @@ class Guarded:
     def kill(self) -> None:
         """Nothing of it has a chance to say goodbye, or to start anything more."""
         self.pause()
-        self._signal(signal.SIGKILL)
+        members = self._signal(signal.SIGKILL)
         self._process.wait()
+        deadline = time.monotonic() + STOP_SECONDS
+        while not _parents().keys().isdisjoint(members) and time.monotonic() < deadline:
+            time.sleep(0.005)  # they are killed, and the kernel puts them away
 
     def pause(self) -> None:
         """It keeps its connections, and does not answer."""
@@ -86,11 +90,13 @@ class Guarded:
         """It goes on where it was."""
         self._signal(signal.SIGCONT)
 
-    def _signal(self, number: int) -> None:
-        if self._process.poll() is None:
-            for pid in family(self._process.pid):
-                with suppress(ProcessLookupError):  # it ended meanwhile
-                    os.kill(pid, number)
+    def _signal(self, number: int) -> list[int]:
+        """Whom it was sent to."""
+        members = family(self._process.pid) if self._process.poll() is None else []
+        for pid in members:
+            with suppress(ProcessLookupError):  # it ended meanwhile
+                os.kill(pid, number)
+        return members
 
 
 def main(folder: str, plan: Plan) -> int:
@@ -145,11 +151,13 @@ def family(pid: int) -> list[int]:
 
 
 def _parents() -> dict[int, int]:
-    """The parent of each process; nothing on systems without /proc."""
+    """The parent of each process that has not ended; nothing on systems without /proc."""
     found = {}
     for file in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):  # it ended meanwhile
-            found[int(file.parent.name)] = int(file.read_text().rpartition(")")[2].split()[1])
+            state, parent = file.read_text().rpartition(")")[2].split()[:2]  # before that, a name with all sorts in it
+            if state not in "ZX":
+                found[int(file.parent.name)] = int(parent)
     return found
 
 
