@@ -52,11 +52,12 @@ class Postgres(Server):
         self._durable = durable
         super().__init__()
 
-    def answers(self) -> bool:
+    @classmethod
+    def answers_at(cls, url: str) -> bool:
         import psycopg
 
         try:
-            psycopg.connect(self._address, connect_timeout=2).close()
+            psycopg.connect(url.replace("+psycopg", "", 1), connect_timeout=2).close()
         except psycopg.OperationalError:
             return False
         return True
@@ -70,8 +71,7 @@ class Postgres(Server):
         root = os.geteuid() == 0
         prefix, programs = _as_nobody(self._folder, self._programs) if root else ([], self._programs)
         port = free_port()
-        self._address = f"postgresql://{USER}:{password}@127.0.0.1:{port}/postgres"
-        self.url = self._address.replace("postgresql:", "postgresql+psycopg:")
+        self.url = f"postgresql+psycopg://{USER}:{password}@127.0.0.1:{port}/postgres"
         initdb, serve = _commands(programs, self._folder, port, {} if self._durable else CARELESS)
         return {"prepare": [[*prefix, *initdb]], "beside": [], "serve": [*prefix, *serve], "stop": self.stop}
 

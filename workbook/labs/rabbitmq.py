@@ -34,8 +34,9 @@ class RabbitMQ(Server):
     switch = "WORKBOOK_RABBITMQ"
     start_seconds = 120.0
 
-    def answers(self) -> bool:
-        return replies(self._port, HELLO, METHOD)
+    @classmethod
+    def answers_at(cls, url: str) -> bool:
+        return replies(url, HELLO, METHOD)
 
     def remembers(self, queue: str) -> bool:
         """Whether a quorum queue will be there after a kill. A new one is written down within a second; until then it

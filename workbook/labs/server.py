@@ -27,6 +27,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, Self
+from urllib.parse import urlsplit
 
 from . import guard
 from .guard import Plan
@@ -119,6 +120,11 @@ class Server:
 
     def answers(self) -> bool:
         """Whether a client would be served."""
+        return self.answers_at(self.url)
+
+    @classmethod
+    def answers_at(cls, url: str) -> bool:
+        """The same of any server of this kind."""
         raise NotImplementedError
 
     def _find(self) -> None:
@@ -184,10 +190,11 @@ def free_port() -> int:
         return port
 
 
-def replies(port: int, question: bytes, answer: bytes) -> bool:
-    """Whether what listens there answers a question in this way."""
+def replies(url: str, question: bytes, answer: bytes) -> bool:
+    """Whether what listens at this address answers a question in this way."""
+    address = urlsplit(url)
     try:
-        with socket.create_connection(("127.0.0.1", port), ANSWER_SECONDS) as connection:
+        with socket.create_connection((address.hostname, address.port), ANSWER_SECONDS) as connection:
             connection.sendall(question)
             return connection.recv(len(answer)) == answer
     except OSError:

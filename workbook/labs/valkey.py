@@ -24,16 +24,17 @@ class Valkey(Server):
     title = "Valkey"
     switch = "WORKBOOK_VALKEY"
 
-    def answers(self) -> bool:
-        return replies(self._port, b"PING\r\n", b"+PONG")
+    @classmethod
+    def answers_at(cls, url: str) -> bool:
+        return replies(url, b"PING\r\n", b"+PONG")
 
     def _find(self) -> None:
         self._program = find_program()
 
     def _plan(self) -> Plan:
-        self._port = free_port()
-        self.url = f"redis://127.0.0.1:{self._port}/0"
-        serve = [str(self._program), "--bind", "127.0.0.1", "--port", str(self._port), "--dir", str(self._folder)]
+        port = free_port()
+        self.url = f"redis://127.0.0.1:{port}/0"
+        serve = [str(self._program), "--bind", "127.0.0.1", "--port", str(port), "--dir", str(self._folder)]
         serve += ["--save", "", "--appendonly", "no", "--daemonize", "no"]
         return {"prepare": [], "beside": [], "serve": serve, "stop": self.stop}
 

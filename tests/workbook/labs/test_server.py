@@ -34,16 +34,17 @@ class Greeter(Server):
     switch = "WORKBOOK_GREETER"
     code = LISTEN
 
-    def answers(self) -> bool:
-        return replies(self.port, b"hi", b"ho")
+    @classmethod
+    def answers_at(cls, url: str) -> bool:
+        return replies(url, b"hi", b"ho")
 
     def _find(self) -> None:
         pass
 
     def _plan(self) -> Plan:
-        self.port = free_port()
-        self.url = f"tcp://127.0.0.1:{self.port}"
-        command = [sys.executable, "-IS", "-c", self.code, str(self.port)]
+        port = free_port()
+        self.url = f"tcp://127.0.0.1:{port}"
+        command = [sys.executable, "-IS", "-c", self.code, str(port)]
         return {"prepare": [], "beside": [], "serve": command, "stop": self.stop}
 
 
