@@ -11,7 +11,7 @@ READY := .venv/.ready
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup study test test-fast test-slow lint format build bench lock browser
+.PHONY: help setup study test test-fast test-slow lint format build bench lock packages
 
 help:
 	@echo 'make study      set everything up, open the workbook with the tracker running'
@@ -19,6 +19,7 @@ help:
 	@echo 'make test-fast  the tests that take no longer than a coffee (for daily use)'
 	@echo 'make test-slow  the long runs'
 	@echo 'make lint       ruff and mypy          make format  let ruff mend what it can'
+	@echo 'make packages   Chromium and RabbitMQ, for the tests that need them: with APT=1 and as root, else what to type'
 	@echo 'make build      notebooks from their sources in workbook/blocks'
 	@echo 'make bench      measure speed          make lock    pin the newest versions'
 
@@ -42,13 +43,13 @@ study: setup
 # A file's tests stay together: the cells of a notebook need each other.
 SIDE_BY_SIDE := --numprocesses=auto --dist=loadfile
 
-test: setup browser lint
+test: setup packages lint
 	$(BIN)/pytest $(SIDE_BY_SIDE) --durations=10
 
 test-fast: setup
 	$(BIN)/pytest $(SIDE_BY_SIDE) -m 'not browser and not slow and not thorough'
 
-test-slow: setup browser
+test-slow: setup packages
 	$(BIN)/pytest -m 'slow or hypothesis' --hypothesis-profile=slow
 
 lint: setup
@@ -63,12 +64,23 @@ format: setup
 build: setup
 	$(BIN)/workbook author build
 
-# Debian's packages are installed only where that is wanted, and never start a daemon.
-browser:
-	@command -v chromium >/dev/null || [[ '$(CI)' != true && '$(APT)' != 1 ]] || { \
-	    echo 'Installing Chromium for the browser tests'; \
-	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null; }
-	@command -v chromium >/dev/null || echo 'No Chromium: the browser tests will not run. On Debian and Ubuntu: apt install chromium'
+# Debian's packages are installed only where that is wanted, and never start a daemon: what wants to start one asks
+# policy-rc.d, which says that this is forbidden (101) for as long as it takes.
+POLICY := /usr/sbin/policy-rc.d
+
+packages:
+	@missing=(); \
+	command -v chromium >/dev/null || missing+=(chromium); \
+	[[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]] || missing+=(rabbitmq-server); \
+	if [[ $${#missing[@]} = 0 ]]; then exit; fi; \
+	if [[ '$(CI)' != true && '$(APT)' != 1 ]]; then \
+	    echo "Not here, so that some tests will not run: $${missing[*]}. On Debian and Ubuntu type: apt install $${missing[*]}"; \
+	    exit; fi; \
+	echo "Installing for the tests: $${missing[*]}"; \
+	if [[ ! -e $(POLICY) ]]; then trap 'rm -f $(POLICY)' EXIT; \
+	    printf '#!/bin/sh\nexit 101\n' >$(POLICY); chmod 755 $(POLICY); fi; \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -qq -y --no-install-recommends "$${missing[@]}" >/dev/null
 
 bench: setup
 	$(BIN)/python -m benchmarks --json benchmarks/results.json

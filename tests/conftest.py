@@ -14,19 +14,26 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn, TypeVar
 
 import httpx
 import psycopg
 import pytest
+import redis
 import uvicorn
 from hypothesis import HealthCheck, Phase, settings
+from sqlalchemy import make_url
 
 from tracker.server.app import create_app
 from tracker.server.config import Settings
 from tracker.server.db import Database, sqlite
 from tracker.server.serve import KEEP_ALIVE
 from workbook.build import build_exercises
-from workbook.labs.postgres import NoPostgres, Postgres
+from workbook.labs import server as labs
+from workbook.labs.postgres import Postgres
+from workbook.labs.rabbitmq import RabbitMQ
+from workbook.labs.server import NoService
+from workbook.labs.valkey import Valkey
 from workbook.source import ROOT, sources
 
 # `make test` tries the same examples every time, and `make test-slow` many others. A fixture is shared by all examples
@@ -100,28 +107,6 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[Postgres]:
-    try:
-        server = Postgres()
-    except NoPostgres as missing:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(missing))
-    with server:
-        yield server
-
-
-@pytest.fixture
-def postgres_url(postgres_server: Postgres) -> Iterator[str]:
-    """A database without any table."""
-    name = f"t{uuid.uuid4().hex}"
-    with psycopg.connect(postgres_server.url.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        yield postgres_server.url.rpartition("/")[0] + f"/{name}"
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@pytest.fixture(scope="session")
 def postgres_migrated(postgres_server: Postgres) -> str:
     """The database that tests use one after the other: to make one for each would take half a second."""
     with closing(Database(postgres_server.url)) as database:
@@ -139,8 +124,9 @@ def emptied(postgres_migrated: str) -> str:
 
 
 @pytest.fixture
-def postgres_tables(postgres_migrated: str) -> str:
+def postgres_tables(postgres_server: Postgres, postgres_migrated: str) -> str:
     """A database with empty tables."""
+    _well(postgres_server)
     return emptied(postgres_migrated)
 
 
@@ -155,6 +141,100 @@ def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> None:
 @pytest.fixture(name="wait_until")
 def _wait_until() -> Callable[..., None]:
     return wait_until
+
+
+SERVICES = {"postgres_server", "postgres_url", "postgres_tables", "valkey_server", "valkey_url", "rabbitmq_server", "rabbitmq_url"}
+Kind = TypeVar("Kind", bound=labs.Server)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what needs a service."""
+    for item in items:
+        if SERVICES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.services)
+
+
+@pytest.fixture(scope="session")
+def not_run() -> Callable[[str], NoReturn]:
+    """Ends a test that needs what is not here, and says what: at home it is skipped, in CI it has failed."""
+
+    def end(why: str) -> NoReturn:
+        if os.environ.get("CI") == "true":
+            pytest.fail(why)
+        pytest.skip(why)
+
+    return end
+
+
+def _started(kind: type[Kind], not_run: Callable[[str], NoReturn]) -> Iterator[Kind]:
+    try:
+        server = kind()
+    except NoService as missing:
+        not_run(str(missing))
+    with server:
+        yield server
+
+
+def _well(server: Kind) -> Kind:
+    """The server as a test may expect it, whatever the one before has done to it."""
+    if not server.answers():
+        server.restart()
+    return server
+
+
+# One of each serves all tests of a process, from the first that asks for it. A test may kill, pause and restart it:
+# the next one that asks for an address gets it well again.
+
+
+@pytest.fixture(scope="session")
+def postgres_server(not_run: Callable[[str], NoReturn]) -> Iterator[Postgres]:
+    yield from _started(Postgres, not_run)
+
+
+@pytest.fixture(scope="session")
+def valkey_server(not_run: Callable[[str], NoReturn]) -> Iterator[Valkey]:
+    yield from _started(Valkey, not_run)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server(not_run: Callable[[str], NoReturn]) -> Iterator[RabbitMQ]:
+    yield from _started(RabbitMQ, not_run)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Postgres) -> Iterator[str]:
+    """Of an empty database, as `sqlalchemy.create_engine` wants it."""
+    name = f"test_{uuid.uuid4().hex}"
+
+    def administer(statement: str) -> None:
+        url = make_url(_well(postgres_server).url).set(drivername="postgresql")
+        with psycopg.connect(url.render_as_string(hide_password=False), autocommit=True) as connection:
+            connection.execute(statement)
+
+    administer(f"CREATE DATABASE {name}")
+    yield make_url(postgres_server.url).set(database=name).render_as_string(hide_password=False)
+    administer(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def valkey_url(valkey_server: Valkey) -> str:
+    """Of an empty Valkey."""
+    with redis.Redis.from_url(_well(valkey_server).url) as client:
+        client.flushall()
+    return valkey_server.url
+
+
+@pytest.fixture
+def rabbitmq_url(request: pytest.FixtureRequest) -> str:
+    """Of a broker in which others have queues too: begin your names with `queue_prefix`. One of your own is used when
+    TRACKER_RABBITMQ_URL names it; what tests kill is never that one."""
+    return os.environ.get("TRACKER_RABBITMQ_URL") or _well(request.getfixturevalue("rabbitmq_server")).url
+
+
+@pytest.fixture
+def queue_prefix() -> str:
+    """Names no other test has."""
+    return f"test-{uuid.uuid4().hex}-"
 
 
 def checkout_files() -> list[str]:

@@ -18,14 +18,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(arguments: Sequence[str] | None) -> int:
     from .author.cli import add_commands as add_author
-    from .commands import answers, bank, checkout, mine, paper
+    from .commands import answers, bank, checkout, labs, mine, paper
     from .commands.terminal import Mistake, warn
     from .judge import NotJudged
     from .source import SourceError
 
     parser = argparse.ArgumentParser(prog="workbook", description="The workbook's commands.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (checkout, answers, bank, mine, paper):
+    for module in (checkout, answers, bank, mine, paper, labs):
         module.add_commands(commands)
     author = commands.add_parser("author", help="what the workbook's authors need: build, contract, new")
     add_author(author.add_subparsers(dest="author", required=True, metavar="COMMAND"))

