@@ -143,7 +143,15 @@ def _wait_until() -> Callable[..., None]:
     return wait_until
 
 
-SERVICES = {"postgres_server", "postgres_url", "postgres_tables", "valkey_server", "valkey_url", "rabbitmq_server", "rabbitmq_url"}
+SERVICES = {
+    "postgres_server",
+    "postgres_url",
+    "postgres_tables",
+    "valkey_server",
+    "valkey_url",
+    "rabbitmq_server",
+    "rabbitmq_url",
+}
 Kind = TypeVar("Kind", bound=labs.Server)
 
 

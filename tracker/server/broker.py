@@ -16,13 +16,14 @@ wait where there is most room: in the spools of the clients.
 from __future__ import annotations
 
 import asyncio
+import logging
 from concurrent.futures import Future, TimeoutError
 from contextlib import suppress
 from typing import Any, Self
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
-from aio_pika.exceptions import AMQPException, DeliveryError
+from aio_pika.exceptions import AMQPException, ChannelPreconditionFailed, DeliveryError
 from pydantic_core import from_json, to_json
 
 from tracker.values import decode
@@ -38,6 +39,7 @@ VERSION = 1  # of a message
 LIMIT = 20  # deliveries of a message that nobody acknowledged; each worker that ends with it in its hands counts
 SECONDS = 5.0  # for RabbitMQ to connect, or to confirm
 AWAY = (AMQPException, OSError, asyncio.TimeoutError, TimeoutError, RuntimeError)  # what aio-pika raises when it is
+log = logging.getLogger("tracker.server.broker")
 REASON = "x-tracker-reason"  # why a worker has put a message among the dead
 
 
@@ -94,9 +96,20 @@ class Broker:
                 await self.close()
                 async with asyncio.timeout(SECONDS):
                     self._connection = await aio_pika.connect(self._url)
-                    self._channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
-                    await self._declare(self._channel)
+                    self._channel = await self._declared(self._connection)
             return self._channel
+
+    async def _declared(self, connection: AbstractConnection) -> AbstractChannel:
+        """A channel, when both queues are there."""
+        channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+        try:
+            await self._declare(channel)
+        except ChannelPreconditionFailed:  # somebody has made them with other bounds, which a queue keeps for life
+            log.warning("the queue %s has other bounds than ours: delete it when it is empty", self.points)
+            channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+            for name in (self.points, self.dead):
+                await channel.declare_queue(name, passive=True)
+        return channel
 
     async def _declare(self, channel: AbstractChannel) -> None:
         quorum: dict[str, Any] = {"x-queue-type": "quorum"}  # on the disks of most members before it is confirmed

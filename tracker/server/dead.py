@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
@@ -48,6 +49,7 @@ def _run(settings: Settings, act: Callable[[Broker], Awaitable[Found]]) -> Found
         finally:
             await broker.close()  # what was not acknowledged is back where it was
 
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # what it says, we say in a sentence
     try:
         return asyncio.run(connected())
     except DeliveryError:
