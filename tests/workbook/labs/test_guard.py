@@ -132,7 +132,7 @@ class TestAFamily:
 
     def test_a_paused_one_can_be_stopped(self, owner: Owner, family: list[psutil.Process]) -> None:
         owner.ask("pause")
-        assert owner.ask("stop").startswith("ended")
+        assert owner.ask("stop") != f"ended {-signal.SIGKILL}"
 
     def test_a_guard_that_is_killed_takes_the_server_along(
         self, owner: Owner, family: list[psutil.Process], wait_until: Callable[..., None]

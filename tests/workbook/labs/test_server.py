@@ -126,6 +126,11 @@ def test_one_that_runs_is_started_anew() -> None:
         assert not psutil.pid_exists(first)
 
 
+def test_what_tells_it_to_end_reaches_it() -> None:
+    with Greeter() as server:
+        assert server._ask("stop") == f"ended {-signal.SIGTERM}"
+
+
 def test_a_paused_one_does_not_answer_and_can_be_closed(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> None:
     monkeypatch.setattr(module, "ANSWER_SECONDS", 0.1)
     with Greeter() as server:
