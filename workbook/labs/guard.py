@@ -64,14 +64,17 @@ class Guarded:
             self._process = start(self._command)
 
     def stop(self) -> None:
-        """Lets it end in its own way, if that does not take too long."""
+        """Lets it end in its own way, if that does not take too long. What it started and left is killed."""
         if self._process.poll() is None:
-            self.resume()
+            members = self._signal(signal.SIGCONT)
             self._process.send_signal(self._stop)
             try:
                 self._process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 self.kill()
+            for orphan in _parents().keys() & set(members):
+                with suppress(ProcessLookupError):
+                    os.kill(orphan, signal.SIGKILL)
 
     def kill(self) -> None:
         """Nothing of it has a chance to say goodbye, or to start anything more."""

@@ -130,9 +130,15 @@ class TestAFamily:
         owner.ask("resume")
         wait_until(lambda: psutil.STATUS_STOPPED not in {member.status() for member in family})
 
+    def test_it_leaves_nobody_when_it_is_stopped(
+        self, owner: Owner, family: list[psutil.Process], wait_until: Callable[..., None]
+    ) -> None:
+        owner.ask("stop")
+        wait_until(lambda: not any(map(alive, family)))
+
     def test_a_paused_one_can_be_stopped(self, owner: Owner, family: list[psutil.Process]) -> None:
         owner.ask("pause")
-        assert owner.ask("stop").startswith("ended")
+        assert owner.ask("stop") != f"ended {-signal.SIGKILL}"
 
     def test_a_guard_that_is_killed_takes_the_server_along(
         self, owner: Owner, family: list[psutil.Process], wait_until: Callable[..., None]

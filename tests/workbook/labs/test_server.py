@@ -93,6 +93,19 @@ class TestMissing:
         server.close()
 
 
+def test_an_interrupt_while_the_folder_is_made_leaves_nothing(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> None:
+    def made_and_interrupted(prefix: str) -> str:
+        folder = temporary / prefix
+        folder.mkdir()
+        os.kill(os.getpid(), signal.SIGINT)
+        return str(folder)
+
+    monkeypatch.setattr(module.tempfile, "mkdtemp", made_and_interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Greeter()
+    assert not list(temporary.iterdir())
+
+
 def test_it_is_killed_and_started_again_where_it_was() -> None:
     with Greeter() as server:
         first, url = server.pid, server.url
@@ -111,6 +124,11 @@ def test_one_that_runs_is_started_anew() -> None:
         server.restart()
         assert server.pid != first
         assert not psutil.pid_exists(first)
+
+
+def test_what_tells_it_to_end_reaches_it() -> None:
+    with Greeter() as server:
+        assert server._ask("stop") == f"ended {-signal.SIGTERM}"
 
 
 def test_a_paused_one_does_not_answer_and_can_be_closed(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> None:

@@ -138,6 +138,8 @@ def test_what_is_interrupted_leaves_nothing(
         wait_until(lambda: list(temporary.iterdir()))
         process.send_signal(number)
         process.communicate()
+    if number == signal.SIGINT:
+        assert not kept(folder)
     wait_until(lambda: not kept(folder) and not list(temporary.iterdir()), 60)
     assert read(folder) is None
 
