@@ -30,12 +30,12 @@ FLOORS = {
         ["tracker.server.claim", "tracker.server.config", "tracker.server.observe", "tracker.server.schema"],
         ["tracker.server.db", "tracker.server.problem", "tracker.server.wire"],
         ["tracker.server.store.pages", "tracker.server.store.curves"],
-        ["tracker.server.store.experiments"],
+        ["tracker.server.store.changes", "tracker.server.store.experiments"],
         ["tracker.server.store.archive", "tracker.server.store.runs"],
         ["tracker.server.store.points"],
-        ["tracker.server.ingest"],
+        ["tracker.server.ingest", "tracker.server.live"],
         ["tracker.server.api.route"],
-        [f"tracker.server.api.{noun}" for noun in ("curves", "experiments", "health", "runs")],
+        [f"tracker.server.api.{noun}" for noun in ("curves", "events", "experiments", "health", "runs")],
         ["tracker.server.app"],
         ["tracker.server.serve"],
         ["tracker.doctor"],
@@ -207,12 +207,12 @@ def public(node: ast.Module | ast.ClassDef) -> list[ast.FunctionDef | ast.AsyncF
 
 
 def test_the_core_is_read_in_one_sitting() -> None:
-    """What a training calls, what is kept where, and what is asked how: about 1,500 lines of code."""
+    """What a training calls, what is kept where, and what is asked how: about 1,600 lines of code."""
     core = ["values", *(f"client/{m}" for m in ("run", "spool", "http"))]
     core += [f"server/{m}" for m in ("app", "wire", "db", "schema")]
     core += [f"server/api/{m}" for m in ("route", "experiments", "runs", "curves")]
     core += [f"server/store/{m}" for m in ("pages", "experiments", "runs", "points", "curves")]
-    assert sum(code_lines((ROOT / f"tracker/{m}.py").read_text()) for m in core) <= 1600
+    assert sum(code_lines((ROOT / f"tracker/{m}.py").read_text()) for m in core) <= 1650
 
 
 def code_lines(text: str) -> int:

@@ -4,6 +4,7 @@ claim, config, observe, schema      the ground
 db, problem, wire                   transactions; refusals; what travels
 store                               every SQL statement
 ingest                              many small writes, one commit
+live                                who watches a run, and what they are told
 api                                 the routes
 app                                 all of it put together
 serve                               one process that answers

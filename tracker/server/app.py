@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ from .api.route import REFUSED
 from .config import Settings
 from .db import Database
 from .ingest import Ingest
+from .live import Live
 from .observe import Figures, Observed, request_id
 from .problem import Problem, Refusal, in_sentences
 
@@ -50,9 +53,16 @@ def create_app(settings: Settings, database: Database, about: str = "") -> FastA
             detail = f"this server is not {host!r}; if it should be, start it with TRACKER_HOSTS set to that name"
             raise HTTPException(HTTPStatus.MISDIRECTED_REQUEST, detail)
 
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        """What runs beside the requests: starts before the first of them, and ends after the last."""
+        yield
+        app.state.live.close()
+
     app = FastAPI(
         title="tracker",
         version=__version__,
+        lifespan=lifespan,
         dependencies=[Depends(known_host)],
         responses={HTTPStatus.MISDIRECTED_REQUEST: REFUSED},
         docs_url=None,  # both of FastAPI's pages load their scripts from somebody else's server
@@ -68,6 +78,7 @@ def create_app(settings: Settings, database: Database, about: str = "") -> FastA
     app.state.about = about
     app.state.database = database
     app.state.ingest = Ingest(database)
+    app.state.live = Live(database, settings.streams)
     app.state.figures = Figures()
     app.add_middleware(_BodyLimits)
     app.add_middleware(Observed, figures=app.state.figures)
@@ -145,7 +156,8 @@ def _problem(
 
 
 async def _refusal(_: Request, refusal: Any) -> JSONResponse:
-    return _problem(refusal.status, refusal.kind, str(refusal))
+    headers = {"Retry-After": str(refusal.retry_after)} if refusal.retry_after else None
+    return _problem(refusal.status, refusal.kind, str(refusal), headers=headers)
 
 
 async def _invalid(_: Request, error: Any) -> JSONResponse:

@@ -7,7 +7,8 @@ Each is an RFC 9457 `application/problem+json`, whose `detail` is a sentence tha
     ├── NotFound            404
     ├── NameTaken           409
     ├── IllegalTransition   409   such as finished -> failed
-    └── TooManyPoints       413
+    ├── TooManyPoints       413
+    └── TooManyStreams      503   for now
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ class Refusal(Exception):
 
     status: ClassVar[int]
     kind: ClassVar[str]
+    retry_after: int | None = None  # s, where it may be granted later
 
 
 class BadCursor(Refusal):
@@ -53,6 +55,12 @@ class TooManyPoints(Refusal):
     """More points than one request may hold."""
 
     status, kind = 413, "too-large"
+
+
+class TooManyStreams(Refusal):
+    """As many streams of events are open as this server allows, or it is about to end."""
+
+    status, kind, retry_after = 503, "too-many-streams", 5
 
 
 class Problem(BaseModel):

@@ -34,7 +34,10 @@ def serve(
 ) -> None:
     """Answers at `port` (None: the first free one from PORT on), or at the listening socket with the number `fd`, until
     Ctrl-C or SIGTERM. Raises CannotServe."""
-    settings = Settings.from_environment(os.environ | {"TRACKER_DIR": str(folder)})
+    try:
+        settings = Settings.from_environment(os.environ | {"TRACKER_DIR": str(folder)})
+    except ValueError as error:
+        raise CannotServe(str(error)) from None
     with _claimed(settings.folder) as claim, _opened(settings.folder / "tracker.db") as database:
         listener = listen(host, port) if fd is None else inherited(fd)
         address = f"http://{host}:{listener.getsockname()[1]}"
@@ -51,6 +54,10 @@ def serve(
                 await super().startup(sockets)
                 claim.announce(address)
                 print(f"tracker: {address}/ui/  (data in {settings.folder}; Ctrl-C ends it)", flush=True)
+
+            async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+                app.state.live.close()  # uvicorn waits for answers under way, and these would never end
+                await super().shutdown(sockets)
 
         config = uvicorn.Config(
             app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE, timeout_keep_alive=KEEP_ALIVE
