@@ -6,6 +6,7 @@ Each finding is a line: what was looked at and what was found; and, where it is 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import time
@@ -20,6 +21,8 @@ from . import __version__
 from .client.http import Api, Refused, Unanswered
 from .client.spool import Spool, spools
 from .server.claim import holder
+from .server.config import Settings
+from .server.remote import Away, Remote
 
 EXTRAS = {
     "server": ("fastapi", "sqlalchemy", "alembic", "uvicorn"),
@@ -46,6 +49,7 @@ def examine(url: str, folder: Path) -> Iterator[Finding]:
     yield _environment(os.environ)
     yield _folder(folder)
     yield from _database(folder)
+    yield from _redis(os.environ)
     yield from _server(url, folder)
     yield from _spools(folder)
 
@@ -60,8 +64,13 @@ def _packages() -> Finding:
 
 
 def _environment(environment: Mapping[str, str]) -> Finding:
-    ours = [f"{name}={value}" for name, value in sorted(environment.items()) if name.startswith("TRACKER_")]
+    ours = [f"{name}={_shown(value)}" for name, value in sorted(environment.items()) if name.startswith("TRACKER_")]
     return Finding("environment", ", ".join(ours) or "no TRACKER_ variable is set: the defaults hold")
+
+
+def _shown(value: str) -> str:
+    """Without the password of an address: what the doctor says is pasted into mails."""
+    return re.sub(r"(?<=://)([^/@]*:)[^/]*(?=@)", r"\1***", value)
 
 
 def _folder(folder: Path) -> Finding:
@@ -100,6 +109,21 @@ def _tables(file: Path) -> Finding:
     if version is None or version < newest:
         return Finding("database", f"{found}: `tracker serve` makes them {newest}")
     return Finding("database", f"{found}, and this tracker knows {newest} at most", elsewhere)
+
+
+def _redis(environment: Mapping[str, str]) -> Iterator[Finding]:
+    try:
+        url = Settings.from_environment(environment).redis_url
+        if url:
+            with closing(Remote(url)) as remote:
+                found = remote.ask(lambda redis: redis.info("server"))
+            name, version = ("Valkey", found.get("valkey_version")) if "valkey_version" in found else ("Redis", "")
+            yield Finding("redis", f"{_shown(url)} answers, {name} {version or found.get('redis_version', '')}")
+    except Away as away:
+        remedy = "start it, or unset TRACKER_REDIS_URL: without it the tracker does its work more slowly"
+        yield Finding("redis", f"{_shown(url)} does not answer ({away.__cause__})", remedy)
+    except (ModuleNotFoundError, ValueError) as error:
+        yield Finding("settings", str(error), "`tracker serve` will not start before this is mended")
 
 
 def _server(url: str, folder: Path) -> Iterator[Finding]:

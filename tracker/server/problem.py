@@ -8,6 +8,7 @@ Each is an RFC 9457 `application/problem+json`, whose `detail` is a sentence tha
     ├── NameTaken           409
     ├── IllegalTransition   409   such as finished -> failed
     ├── TooManyPoints       413
+    ├── TooManyRequests     429   of one caller, for now
     └── TooManyStreams      503   for now
 """
 
@@ -55,6 +56,16 @@ class TooManyPoints(Refusal):
     """More points than one request may hold."""
 
     status, kind = 413, "too-large"
+
+
+class TooManyRequests(Refusal):
+    """More requests than one caller may make: `rate` a second."""
+
+    status, kind = 429, "too-many-requests"
+
+    def __init__(self, rate: float, retry_after: int) -> None:
+        super().__init__(f"a caller may make {rate:g} requests a second here; try again in {retry_after} s")
+        self.retry_after = retry_after
 
 
 class TooManyStreams(Refusal):

@@ -43,7 +43,10 @@ def serve(
         address = f"http://{host}:{listener.getsockname()[1]}"
         if port is None and fd is None and not address.endswith(f":{PORT}"):
             print(f"tracker: port {PORT} is busy, so this one is another")
-        app = create_app(settings, database, about)
+        try:
+            app = create_app(settings, database, about)
+        except ModuleNotFoundError as missing:
+            raise CannotServe(str(missing)) from None
         _log(logging.WARNING if quiet else logging.INFO)
         gc.collect()
         gc.freeze()  # what is there now stays, and need not be looked at ever again

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -20,6 +21,8 @@ from fastapi import FastAPI
 from tracker.server.app import create_app
 from tracker.server.config import Settings
 from tracker.server.db import Database
+from workbook.labs.server import NoService
+from workbook.labs.valkey import Valkey
 
 
 @dataclass
@@ -66,6 +69,19 @@ def replica(database: Database) -> Iterator[Callable[..., Replica]]:
     """Starts another server on the test's database, with these settings."""
     with ExitStack() as stack:
         yield lambda **settings: stack.enter_context(running(Settings(Path("none"), **settings), database))
+
+
+@pytest.fixture
+def valkey() -> Iterator[Valkey]:
+    """An empty server that speaks Redis. Where there is none such tests are not run; in CI that is a failure."""
+    try:
+        server = Valkey()
+    except NoService as missing:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
+    with server:
+        yield server
 
 
 class Viewer:

@@ -7,7 +7,7 @@ order of their numbers: after one was seen, none below it can follow.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import BigInteger, and_, column, select, values
@@ -39,3 +39,9 @@ def read_changes(session: Session, seen: Mapping[int, int]) -> dict[int, Change]
         if key is not None:
             change.keys[key] = version
     return found
+
+
+def experiments_of(session: Session, run_ids: Collection[int]) -> dict[int, int]:
+    """The experiment of each of these runs that there is."""
+    query = select(Run.id, Run.experiment_id).where(Run.id.in_(run_ids))
+    return dict(session.execute(query).all())
