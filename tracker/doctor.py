@@ -20,9 +20,9 @@ from pathlib import Path
 from . import __version__
 from .client.http import Api, Refused, Unanswered
 from .client.spool import Spool, spools
+from .server import remote
 from .server.claim import holder
 from .server.config import Settings
-from .server.remote import Away, Remote
 
 EXTRAS = {
     "server": ("fastapi", "sqlalchemy", "alembic", "uvicorn"),
@@ -70,7 +70,7 @@ def _environment(environment: Mapping[str, str]) -> Finding:
 
 def _shown(value: str) -> str:
     """Without the password of an address: what the doctor says is pasted into mails."""
-    return re.sub(r"(?<=://)([^/@]*:)[^/]*(?=@)", r"\1***", value)
+    return re.sub(r"(?<=://)([^/@:]*:).*(?=@)", r"\1***", value)
 
 
 def _folder(folder: Path) -> Finding:
@@ -114,16 +114,22 @@ def _tables(file: Path) -> Finding:
 def _redis(environment: Mapping[str, str]) -> Iterator[Finding]:
     try:
         url = Settings.from_environment(environment).redis_url
-        if url:
-            with closing(Remote(url)) as remote:
-                found = remote.ask(lambda redis: redis.info("server"))
-            name, version = ("Valkey", found.get("valkey_version")) if "valkey_version" in found else ("Redis", "")
-            yield Finding("redis", f"{_shown(url)} answers, {name} {version or found.get('redis_version', '')}")
-    except Away as away:
-        remedy = "start it, or unset TRACKER_REDIS_URL: without it the tracker does its work more slowly"
-        yield Finding("redis", f"{_shown(url)} does not answer ({away.__cause__})", remedy)
+        driver = remote.driver() if url else None
     except (ModuleNotFoundError, ValueError) as error:
         yield Finding("settings", str(error), "`tracker serve` will not start before this is mended")
+        return
+    if driver:
+        with closing(driver.Redis.from_url(url, socket_timeout=5.0, socket_connect_timeout=5.0)) as client:
+            try:
+                found = client.info("server")
+            except (driver.RedisError, OSError) as error:
+                remedy = "start it, or unset TRACKER_REDIS_URL: without it the tracker does its work more slowly"
+                yield Finding("redis", f"{_shown(url)} does not answer ({error})", remedy)
+            else:
+                name, version = (
+                    ("Valkey", "valkey_version") if "valkey_version" in found else ("Redis", "redis_version")
+                )
+                yield Finding("redis", f"{_shown(url)} answers, {name} {found.get(version)}")
 
 
 def _server(url: str, folder: Path) -> Iterator[Finding]:

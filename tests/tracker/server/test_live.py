@@ -301,11 +301,16 @@ def test_the_end_of_the_server_ends_the_streams_and_waits_for_none(
     wait_until(lambda: all(viewer.ended.is_set() for viewer in viewers))
 
 
-def test_a_stream_limit_that_is_no_number_is_told_at_the_start(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("TRACKER_STREAMS", "many", "TRACKER_STREAMS is a whole number, such as 500, and not 'many'"),
+        ("TRACKER_REDIS_URL", "here", "TRACKER_REDIS_URL is no address of a Redis: write one like redis://127"),
+    ],
+)
+def test_a_setting_that_is_none_is_told_at_the_start(tmp_path: Path, name: str, value: str, says: str) -> None:
     command = [sys.executable, "-m", "tracker", "serve", "--dir", str(tmp_path)]
-    environment = os.environ | {"TRACKER_STREAMS": "many"}
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert (ran.returncode, ran.stderr) == (
-        1,
-        "tracker: TRACKER_STREAMS is a whole number, such as 500, and not 'many'\n",
-    )
+    ran = subprocess.run(command, env=os.environ | {name: value}, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert ran.stderr.startswith(f"tracker: {says}")
+    assert len(ran.stderr.splitlines()) == 1
