@@ -12,7 +12,6 @@ from tracker.client.spool import Writer, set_aside
 from tracker.client.sync import sync
 from tracker.server.claim import Claim
 from tracker.server.db import Database
-from workbook.labs.valkey import Valkey
 
 NOBODY = "http://127.0.0.1:1"  # where no server is
 
@@ -133,13 +132,13 @@ def test_what_waits_to_be_sent_and_what_was_refused_is_told(server: Any, tmp_pat
     assert found(server.url, tmp_path, "refused")[0] == "a part of 1 runs"
 
 
-@pytest.mark.services
-def test_a_redis_that_answers_is_named_without_its_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Valkey() as valkey:
-        monkeypatch.setenv("TRACKER_REDIS_URL", valkey.url)
-        told, remedy = found(NOBODY, tmp_path, "redis")
-        assert told.startswith(f"{valkey.url} answers, ")
-        assert remedy == ""
+def test_a_redis_that_answers_is_named_without_its_password(
+    valkey_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRACKER_REDIS_URL", valkey_url)
+    told, remedy = found(NOBODY, tmp_path, "redis")
+    assert told.startswith(f"{valkey_url} answers, ")
+    assert remedy == ""
     monkeypatch.setenv("TRACKER_REDIS_URL", "redis://me:secr:et@127.0.0.1:1/0")
     told, remedy = found(NOBODY, tmp_path, "redis")
     assert told.startswith("redis://me:***@127.0.0.1:1/0 does not answer (")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -21,7 +20,6 @@ from fastapi import FastAPI
 from tracker.server.app import create_app
 from tracker.server.config import Settings
 from tracker.server.db import Database
-from workbook.labs.server import NoService
 from workbook.labs.valkey import Valkey
 
 
@@ -72,16 +70,9 @@ def replica(database: Database) -> Iterator[Callable[..., Replica]]:
 
 
 @pytest.fixture
-def valkey() -> Iterator[Valkey]:
-    """An empty server that speaks Redis. Where there is none such tests are not run; in CI that is a failure."""
-    try:
-        server = Valkey()
-    except NoService as missing:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
-    with server:
-        yield server
+def valkey(valkey_server: Valkey, valkey_url: str) -> Valkey:
+    """An empty server that speaks Redis, for a test that kills it, perhaps."""
+    return valkey_server
 
 
 class Viewer:

@@ -20,8 +20,6 @@ from tracker.server.db import Database
 from tracker.server.remote import Remote
 from workbook.labs.valkey import Valkey
 
-pytestmark = pytest.mark.services
-
 
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,6 @@ def test_without_redis_nothing_is_asked_or_told(database: Database, run: int) ->
     assert seen == []
 
 
-@pytest.mark.services
 class TestTelling:
     @pytest.fixture
     def fanout(self, valkey: Valkey, database: Database) -> Any:

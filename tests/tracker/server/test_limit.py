@@ -142,7 +142,6 @@ def test_a_training_under_a_limit_loses_nothing(replica: Any, tmp_path: Path) ->
     assert answer.json()["status"] == "finished"
 
 
-@pytest.mark.services
 class TestReplicas:
     @pytest.fixture(autouse=True)
     def _patient(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,6 @@ def test_what_cannot_be_sent_is_dropped_where_it_becomes_too_much(monkeypatch: p
     assert messages._unsent == set(range(10))
 
 
-@pytest.mark.services
 class TestReplicas:
     @pytest.fixture
     def _never_by_itself(self, monkeypatch: pytest.MonkeyPatch) -> None:

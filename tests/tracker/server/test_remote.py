@@ -57,7 +57,6 @@ def test_where_nobody_is_there_is_no_answer(clock: Clock) -> None:
         remote.ask(ping)
 
 
-@pytest.mark.services
 class TestAway:
     def test_while_it_is_away_nobody_asks_before_the_pause_is_over(
         self, remote: Remote, valkey: Valkey, clock: Clock
