@@ -73,7 +73,7 @@ class PubSub:
             connection = Redis.from_url(self._url, socket_connect_timeout=PATIENCE, socket_timeout=None, retry=once)
             try:
                 await way(connection)
-            except (redis.RedisError, OSError, TimeoutError) as error:
+            except Exception as error:  # whatever it is, viewers look for themselves, and this tries again
                 log.debug("no messages between the replicas: %s", error)
                 await asyncio.sleep(PAUSE)
             finally:

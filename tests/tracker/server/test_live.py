@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tracker.server import live
+from tracker.server import app, live
 from tracker.server.db import Database
 from tracker.server.live import Live, Watch
 from tracker.server.problem import NotFound
@@ -205,9 +205,10 @@ def test_fifty_viewers_are_told_of_every_curve_while_points_come_from_everywhere
 def test_a_silent_stream_says_that_it_is_open(
     alone: Any, run: int, watch: Any, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "KEEP_ALIVE", 0.02)
+    monkeypatch.setattr(live, "KEEP_ALIVE", 0.05)
+    monkeypatch.setattr(app, "BODY_SECONDS", 0.1)  # which counts until the body has come, and this one has none
     viewer = watch(alone.url, run)
-    wait_until(lambda: viewer.comments >= 3)
+    wait_until(lambda: viewer.comments >= 6)
     alone.log(run, loss=1.0)
     wait_until(lambda: viewer.keys == {"loss": 1})
 
@@ -285,9 +286,20 @@ def test_everybody_is_found_in_one_look_at_a_time(database: Database) -> None:
 def test_the_end_of_the_server_ends_the_streams_and_waits_for_none(
     tmp_path: Path, watch: Any, wait_until: WaitUntil, end: signal.Signals
 ) -> None:
+    stop_with_viewers(tmp_path, watch, wait_until, end, {})
+
+
+def test_it_waits_for_no_redis_either(tmp_path: Path, watch: Any, wait_until: WaitUntil, valkey_url: str) -> None:
+    stop_with_viewers(tmp_path, watch, wait_until, signal.SIGTERM, {"TRACKER_REDIS_URL": valkey_url})
+
+
+def stop_with_viewers(
+    folder: Path, watch: Any, wait_until: WaitUntil, end: signal.Signals, settings: dict[str, str]
+) -> None:
     """uvicorn would wait for them until the grace is over, and then say on stderr whom it had to cut off."""
-    command = [sys.executable, "-m", "tracker", "serve", "--quiet", "--port", "0", "--dir", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-m", "tracker", "serve", "--quiet", "--port", "0", "--dir", str(folder)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=os.environ | settings, text=True, **pipes) as process:
         assert process.stdout
         found = re.search(r"(http://\S+)/ui/", process.stdout.readline())
         assert found
