@@ -49,7 +49,7 @@ def _status(options: argparse.Namespace) -> int:
     for service, answers in zip(services.started, answer, strict=True):
         since = time.strftime("%d %B, %H:%M", time.localtime(service.since))
         state = f"since {since}" if answers else "does not answer"
-        print(f"{service.title:10}  {state}, process {service.pid}, {service.url}")
+        print(f"{service.title:10}  {state:24}  process {service.pid:<7}  {service.url}")
     if not services.ready:
         print("More are being started")
     elif not all(answer):

@@ -103,6 +103,7 @@ def main(folder: str, plan: Plan) -> int:
     """Runs it all until the input is closed; the exit code of the preparation that failed, or 0."""
     beside: list[subprocess.Popen[bytes]] = []
     signal.signal(signal.SIGTERM, _exit)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])  # our owner has started us undisturbed, and that is handed on
     try:
         for command in plan["prepare"]:
             code = subprocess.call(command, stdin=subprocess.DEVNULL, stdout=sys.stderr)

@@ -24,7 +24,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar, Self
 from urllib.parse import urlsplit
@@ -56,21 +57,13 @@ class Server:
         if os.environ.get(self.switch) == "off":
             raise self.Missing(f"{self.title} is switched off ({self.switch}=off)")
         self._find()
-        sweep()
-        self._folder, lock = _locked_folder(f"workbook-{type(self).__name__.lower()}-")
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as the server is
         try:
-            self._guard = self._start_guard(self._plan(), lock)
-        except BaseException:
-            shutil.rmtree(self._folder)
-            self._log.close()
-            raise
-        finally:
-            os.close(lock)
-        try:
+            with _undisturbed():
+                self._begin()
             self._wait()
         except BaseException:
-            self.close()
+            if hasattr(self, "_guard"):
+                self.close()
             raise
 
     def __enter__(self) -> Self:
@@ -138,6 +131,20 @@ class Server:
     def _environment(self) -> dict[str, str]:
         """What it is to find in its environment besides ours."""
         return {}
+
+    def _begin(self) -> None:
+        """Makes the folder and starts the guard, which from then on is answerable for the folder."""
+        sweep()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as the server is
+        self._folder, lock = _locked_folder(f"workbook-{type(self).__name__.lower()}-")
+        try:
+            self._guard = self._start_guard(self._plan(), lock)
+        except BaseException:
+            shutil.rmtree(self._folder)
+            self._log.close()
+            raise
+        finally:
+            os.close(lock)
 
     def _start_guard(self, plan: Plan, lock: int) -> subprocess.Popen[bytes]:
         """A session of its own: what interrupts a notebook's cell is not meant for the server."""
@@ -223,3 +230,13 @@ def _locked_folder(prefix: str) -> tuple[Path, int]:
     fcntl.flock(lock, fcntl.LOCK_EX)
     unnamed.rename(folder / LOCK)
     return folder, lock
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ctrl-C and its like have to wait: a folder that nobody has heard of yet would stay for ever."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -115,6 +115,7 @@ def up(folder: Path, say: Callable[[str], None]) -> Services:
     with (folder / "services.log").open("wb") as log:
         keeper = subprocess.Popen(
             [sys.executable, "-m", "workbook.labs.keeper", str(folder)],
+            cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -125,13 +126,15 @@ def up(folder: Path, say: Callable[[str], None]) -> Services:
     try:
         for line in keeper.stdout:
             say(line.rstrip())
-        return _complete(folder)
+        services = _complete(folder)
     except BaseException:
         keeper.terminate()
         keeper.wait()
         raise
     finally:
         keeper.stdout.close()
+    keeper.returncode = 0  # it is on its own from now on, and nobody need wait for it
+    return services
 
 
 def _complete(folder: Path) -> Services:

@@ -93,6 +93,19 @@ class TestMissing:
         server.close()
 
 
+def test_an_interrupt_while_the_folder_is_made_leaves_nothing(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> None:
+    def made_and_interrupted(prefix: str) -> str:
+        folder = temporary / prefix
+        folder.mkdir()
+        os.kill(os.getpid(), signal.SIGINT)
+        return str(folder)
+
+    monkeypatch.setattr(module.tempfile, "mkdtemp", made_and_interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Greeter()
+    assert not list(temporary.iterdir())
+
+
 def test_it_is_killed_and_started_again_where_it_was() -> None:
     with Greeter() as server:
         first, url = server.pid, server.url
