@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import batches, log_call, one_curve, run_list, singles
+from . import batches, log_call, one_curve, run_list, singles, streams
 from .figure import Figure, WrongAnswer, kept, table
 from .rounds import tell
 
@@ -26,6 +26,7 @@ MEASURED = {
     "singles": singles.measure,
     "list": run_list.measure,
     "curve": one_curve.measure,
+    "streams": streams.measure,
 }
 
 

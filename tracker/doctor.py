@@ -20,6 +20,7 @@ from pathlib import Path
 from . import __version__
 from .client.http import Api, Refused, Unanswered
 from .client.spool import Spool, spools
+from .server import remote
 from .server.claim import holder
 from .server.config import BadSetting, Settings
 
@@ -48,6 +49,7 @@ def examine(url: str, folder: Path) -> Iterator[Finding]:
     yield _environment(os.environ)
     yield _folder(folder)
     yield from _database(folder)
+    yield from _redis(os.environ)
     yield from _server(url, folder)
     yield from _spools(folder)
 
@@ -62,16 +64,13 @@ def _packages() -> Finding:
 
 
 def _environment(environment: Mapping[str, str]) -> Finding:
-    ours = [
-        f"{name}={_without_password(value)}"
-        for name, value in sorted(environment.items())
-        if name.startswith("TRACKER_")
-    ]
+    ours = [f"{name}={_shown(value)}" for name, value in sorted(environment.items()) if name.startswith("TRACKER_")]
     return Finding("environment", ", ".join(ours) or "no TRACKER_ variable is set: the defaults hold")
 
 
-def _without_password(value: str) -> str:
-    return re.sub(r"(://[^:/@]*:)[^@]*@", r"\1***@", value)
+def _shown(value: str) -> str:
+    """Without the password of an address: what the doctor says is pasted into mails."""
+    return re.sub(r"(?<=://)([^/@:]*:).*(?=@)", r"\1***", value)
 
 
 def _folder(folder: Path) -> Finding:
@@ -121,6 +120,27 @@ def _tables(settings: Settings) -> Finding:
         return Finding("database", f"{found}: `tracker {by}` makes them {newest}")
     elsewhere = f"start the tracker that made it, or {where}"
     return Finding("database", f"{found}, and this tracker knows {newest} at most", elsewhere)
+
+
+def _redis(environment: Mapping[str, str]) -> Iterator[Finding]:
+    try:
+        url = Settings.from_environment(environment).redis_url
+        driver = remote.driver() if url else None
+    except (ModuleNotFoundError, ValueError) as error:
+        yield Finding("settings", str(error), "`tracker serve` will not start before this is mended")
+        return
+    if driver:
+        with closing(driver.Redis.from_url(url, socket_timeout=5.0, socket_connect_timeout=5.0)) as client:
+            try:
+                found = client.info("server")
+            except (driver.RedisError, OSError) as error:
+                remedy = "start it, or unset TRACKER_REDIS_URL: without it the tracker does its work more slowly"
+                yield Finding("redis", f"{_shown(url)} does not answer ({error})", remedy)
+            else:
+                name, version = (
+                    ("Valkey", "valkey_version") if "valkey_version" in found else ("Redis", "redis_version")
+                )
+                yield Finding("redis", f"{_shown(url)} answers, {name} {found.get(version)}")
 
 
 def _server(url: str, folder: Path) -> Iterator[Finding]:

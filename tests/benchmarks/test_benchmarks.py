@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from benchmarks import batches, one_curve, singles
+from benchmarks import batches, one_curve, singles, streams
 from benchmarks.__main__ import main
 from benchmarks.figure import Figure, WrongAnswer, kept, table
 from benchmarks.rounds import p99, take_turns
@@ -43,7 +43,7 @@ def test_the_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None
     with pytest.raises(SystemExit) as end:
         main(["--help"])
     assert end.value.code == 0
-    assert "log, batches, singles, list, curve" in capsys.readouterr().out
+    assert "log, batches, singles, list, curve, streams" in capsys.readouterr().out
 
 
 def test_everything_runs_and_has_the_lines_that_were_kept() -> None:
@@ -98,6 +98,17 @@ def test_a_batch_that_was_stored_wrongly_is_noticed(measured: Server, form: str)
         batches.send(measured, [bodies[0], bodies[0]])
     with pytest.raises(WrongAnswer, match="was answered with 422"):
         batches.send(measured, [b"{}x"])
+
+
+def test_a_viewer_who_is_not_told_is_noticed(measured: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    with measured.connection() as connection:
+        run = connection.new_run()
+        with streams.watched(measured, [run], 3) as audience:
+            connection.post(f"/runs/{run}/metrics", singles.body(0))
+            audience.wait_for({run: 1})
+            monkeypatch.setattr(streams, "PATIENCE", 0.1)
+            with pytest.raises(WrongAnswer, match="was not told of the newest points"):
+                audience.wait_for({run: 2})
 
 
 def test_a_spike_that_its_bucket_does_not_show_is_not_kept() -> None:

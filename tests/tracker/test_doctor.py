@@ -1,5 +1,6 @@
 import json
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -129,3 +130,28 @@ def test_what_waits_to_be_sent_and_what_was_refused_is_told(server: Any, tmp_pat
     assert found(server.url, tmp_path, "spool") == ("2 runs, and nothing that waits to be sent", "")
     set_aside(writer.file, [b"{}"], "no")
     assert found(server.url, tmp_path, "refused")[0] == "a part of 1 runs"
+
+
+def test_a_redis_that_answers_is_named_without_its_password(
+    valkey_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRACKER_REDIS_URL", valkey_url)
+    told, remedy = found(NOBODY, tmp_path, "redis")
+    assert told.startswith(f"{valkey_url} answers, ")
+    assert remedy == ""
+    monkeypatch.setenv("TRACKER_REDIS_URL", "redis://me:secr:et@127.0.0.1:1/0")
+    told, remedy = found(NOBODY, tmp_path, "redis")
+    assert told.startswith("redis://me:***@127.0.0.1:1/0 does not answer (")
+    assert remedy.startswith("start it, or unset TRACKER_REDIS_URL")
+    assert "TRACKER_REDIS_URL=redis://me:***@127.0.0.1:1/0" in found(NOBODY, tmp_path, "environment")[0]
+
+
+def test_a_setting_with_which_the_server_will_not_start_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not [finding for finding in doctor.examine(NOBODY, tmp_path) if finding.what in ("redis", "settings")]
+    monkeypatch.setenv("TRACKER_REDIS_URL", "here")
+    assert found(NOBODY, tmp_path, "settings")[0].startswith("TRACKER_REDIS_URL is no address of a Redis")
+    monkeypatch.setenv("TRACKER_REDIS_URL", "redis://here")
+    monkeypatch.setitem(sys.modules, "redis", None)
+    assert "pip install 'tracker-workbook[redis]'" in found(NOBODY, tmp_path, "settings")[0]

@@ -1,6 +1,6 @@
 """The application: routes, refusals and pages put together. `create_app` is all that others need.
 
-request -> limits of its body -> host check -> route (api) -> transaction (db) -> statements (store)
+request -> limits of its body -> host check, rate limit -> route (api) -> transaction (db) -> statements (store)
                                          any refusal on the way -> problem+json (here)
 """
 
@@ -30,7 +30,10 @@ from .api import router
 from .api.route import REFUSED
 from .config import Settings
 from .db import UNREACHABLE, Database
+from .fanout import Fanout
 from .ingest import Ingest, WayIn
+from .limit import Limit
+from .live import Live
 from .observe import Figures, Observed, request_id
 from .problem import Problem, Refusal, in_sentences
 
@@ -53,19 +56,25 @@ def create_app(settings: Settings, database: Database, about: str = "") -> FastA
             raise HTTPException(HTTPStatus.MISDIRECTED_REQUEST, detail)
 
     ingest = _way_in(settings, database)
+    live = Live(database, settings.streams)
+    fanout = Fanout(settings.redis_url, database, live.look)
+    limit = Limit(settings.rate_limit, fanout.remote)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         """What runs beside the requests: starts before the first of them, and ends after the last."""
+        await fanout.start()
         await ingest.start()
         yield
+        live.close()
         await ingest.stop()
+        await fanout.stop()
 
     app = FastAPI(
         title="tracker",
         version=__version__,
         lifespan=lifespan,
-        dependencies=[Depends(known_host)],
+        dependencies=[Depends(known_host), Depends(limit.check)],
         responses={HTTPStatus.MISDIRECTED_REQUEST: REFUSED},
         docs_url=None,  # both of FastAPI's pages load their scripts from somebody else's server
         redoc_url=None,
@@ -80,6 +89,8 @@ def create_app(settings: Settings, database: Database, about: str = "") -> FastA
     app.state.about = about
     app.state.database = database
     app.state.ingest = ingest
+    app.state.live = live
+    app.state.fanout = fanout
     app.state.figures = Figures()
     app.add_middleware(_BodyLimits)
     app.add_middleware(Observed, figures=app.state.figures)

@@ -5,15 +5,22 @@ TRACKER_DIR                     the folder of everything this checkout keeps (de
 TRACKER_HOSTS                   further names under which browsers may reach the server, separated by commas
 TRACKER_DATABASE_URL            postgresql://user:password@host/database, for several servers that share one database
                                 (default: SQLite, in the folder)
+TRACKER_DATABASE_CONNECTIONS    how many each server opens at most (default: 20); `tracker.server.db` has the sum
 TRACKER_RABBITMQ_URL            amqp://user:password@host/, for a queue before that database, which `tracker worker`
                                 empties into it (default: servers store the points themselves)
 TRACKER_QUEUE                   what the names of its queues begin with (default: tracker)
 TRACKER_QUEUE_LENGTH            how many batches of points it holds before it is full (default: 100000)
-TRACKER_DATABASE_CONNECTIONS    how many each server opens at most (default: 20); `tracker.server.db` has the sum
+TRACKER_REDIS_URL               a Redis or Valkey, such as redis://host:6379/0, which the servers of one database share:
+                                for lists that were read a moment ago, messages between them, and rate limits. Without
+                                it, or while it is away, each does without
+TRACKER_RATE_LIMIT              requests a second that one caller may make in the long run, and twice as many at once
+                                (default: there is no limit)
+TRACKER_STREAMS                 how many streams of live events may be open at once (default: 500)
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +46,9 @@ class Settings:
     rabbitmq_url: str = ""  # empty: no queue
     queue: str = "tracker"
     queue_length: int = 100_000
+    redis_url: str = ""  # empty: each server for itself
+    rate_limit: float | None = None
+    streams: int = 500
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -52,6 +62,9 @@ class Settings:
             rabbitmq_url=_rabbitmq_url(environment),
             queue=environment.get("TRACKER_QUEUE") or cls.queue,
             queue_length=_count(environment, "TRACKER_QUEUE_LENGTH", cls.queue_length),
+            redis_url=_redis_url(environment.get("TRACKER_REDIS_URL", "")),
+            rate_limit=_rate_limit(environment.get("TRACKER_RATE_LIMIT", "")),
+            streams=_count(environment, "TRACKER_STREAMS", cls.streams),
         )
 
 
@@ -87,3 +100,24 @@ def _count(environment: Mapping[str, str], name: str, default: int) -> int:
     if not written.isdecimal() or int(written) < 1:
         raise BadSetting(f"{name} is {written!r}: write a whole number from 1 on")
     return int(written)
+
+
+def _redis_url(url: str) -> str:
+    parts = urlsplit(url)
+    try:
+        is_one = parts.scheme in ("redis", "rediss") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of a port that is no number
+        is_one = False
+    if url and not is_one:
+        raise BadSetting("TRACKER_REDIS_URL is no address of a Redis: write one like redis://127.0.0.1:6379/0")
+    return url
+
+
+def _rate_limit(text: str) -> float | None:
+    try:
+        rate = float(text) if text else None
+    except ValueError:
+        rate = 0.0
+    if rate is not None and not 0 < rate < math.inf:
+        raise BadSetting(f"TRACKER_RATE_LIMIT is a number above 0, of requests a second, such as 50, and not {text!r}")
+    return rate

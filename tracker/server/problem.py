@@ -8,7 +8,9 @@ Each is an RFC 9457 `application/problem+json`, whose `detail` is a sentence tha
     ├── NameTaken           409
     ├── IllegalTransition   409   such as finished -> failed
     ├── TooManyPoints       413
-    └── Unavailable         503   what it needs is away or full; the same request will do later
+    ├── TooManyRequests     429   of one caller, for now
+    ├── TooManyStreams      503   for now
+    └── Unavailable         503   what it needs is away or full, for now
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ class Refusal(Exception):
 
     status: ClassVar[int]
     kind: ClassVar[str]
-    retry_after: ClassVar[int] = 0  # s after which the same request may do; 0: it never will
+    retry_after: int | None = None  # s, where it may be granted later
 
 
 class BadCursor(Refusal):
@@ -60,8 +62,23 @@ class TooManyPoints(Refusal):
 class Unavailable(Refusal):
     """What this needs is away, or full."""
 
-    status, kind = 503, "unavailable"
-    retry_after = 2
+    status, kind, retry_after = 503, "unavailable", 2
+
+
+class TooManyRequests(Refusal):
+    """More requests than one caller may make: `rate` a second."""
+
+    status, kind = 429, "too-many-requests"
+
+    def __init__(self, rate: float, retry_after: int) -> None:
+        super().__init__(f"a caller may make {rate:g} requests a second here; try again in {retry_after} s")
+        self.retry_after = retry_after
+
+
+class TooManyStreams(Refusal):
+    """As many streams of events are open as this server allows, or it is about to end."""
+
+    status, kind, retry_after = 503, "too-many-streams", 5
 
 
 class Problem(BaseModel):

@@ -44,6 +44,10 @@ def serve(
                 place = settings.folder if claim else database.name
                 print(f"tracker: {address}/ui/  (data in {place}; Ctrl-C ends it)", flush=True)
 
+            async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+                app.state.live.close()  # uvicorn waits for answers under way, and these would never end
+                await super().shutdown(sockets)
+
         config = uvicorn.Config(
             app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE, timeout_keep_alive=KEEP_ALIVE
         )

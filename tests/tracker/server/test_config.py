@@ -42,3 +42,37 @@ def test_the_address_of_a_postgresql_is_taken_as_people_write_it(scheme: str) ->
     settings = Settings.from_environment({"TRACKER_DATABASE_URL": f" {scheme}://a:b@h:5432/db?sslmode=require"})
     assert settings.database_url == "postgresql+psycopg://a:b@h:5432/db?sslmode=require"
     assert Settings.from_environment({"TRACKER_DATABASE_URL": ""}).database_url == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("TRACKER_REDIS_URL", "here", "is no address of a Redis: write one like redis://127.0.0.1:6379/0"),
+        ("TRACKER_REDIS_URL", "http://here:1", "is no address of a Redis"),
+        ("TRACKER_REDIS_URL", "redis://:6379", "is no address of a Redis"),
+        ("TRACKER_REDIS_URL", "redis://here:port", "is no address of a Redis"),
+        ("TRACKER_RATE_LIMIT", "many", "is a number above 0, of requests a second, such as 50, and not 'many'"),
+        ("TRACKER_RATE_LIMIT", "0", "is a number above 0"),
+        ("TRACKER_RATE_LIMIT", "-1", "is a number above 0"),
+        ("TRACKER_RATE_LIMIT", "nan", "is a number above 0"),
+        ("TRACKER_RATE_LIMIT", "inf", "is a number above 0"),
+        ("TRACKER_STREAMS", "-1", "is '-1': write a whole number from 1 on"),
+    ],
+)
+def test_what_makes_no_sense_is_told(name: str, value: str, says: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} {says}"):
+        Settings.from_environment({name: value})
+
+
+def test_a_password_is_not_repeated_where_an_address_is_refused() -> None:
+    with pytest.raises(ValueError, match="TRACKER_REDIS_URL") as refused:
+        Settings.from_environment({"TRACKER_REDIS_URL": "http://:secret@here"})
+    assert "secret" not in str(refused.value)
+
+
+def test_the_environment_switches_the_further_tiers_on() -> None:
+    plain = Settings.from_environment({"TRACKER_REDIS_URL": "", "TRACKER_RATE_LIMIT": "", "TRACKER_STREAMS": ""})
+    assert (plain.redis_url, plain.rate_limit, plain.streams) == ("", None, 500)
+    told = {"TRACKER_REDIS_URL": "rediss://:s@h:1/2", "TRACKER_RATE_LIMIT": "2.5", "TRACKER_STREAMS": "7"}
+    settings = Settings.from_environment(told)
+    assert (settings.redis_url, settings.rate_limit, settings.streams) == ("rediss://:s@h:1/2", 2.5, 7)

@@ -99,7 +99,8 @@ def fuzz(url: str, examples: int) -> tuple[list[str], Counter[int]]:
     chains = {"stateful": {"generation": {**generation, "max-examples": 3 * examples}, "max-steps": 15}}
     config = SchemathesisConfig.from_dict(CONFIG | {"base-url": url, "generation": generation, "phases": chains})
     document = httpx.get(f"{url}/openapi.json").text.replace(r"[\\p{L}\\p{M}\\p{N}\\p{P}\\p{S}]", "[!-~]")
-    schema = schemathesis.openapi.from_dict(json.loads(document), config=config)
+    # A stream of events does not end by itself, and who waits for its end waits for ever: `test_live` asks for them.
+    schema = schemathesis.openapi.from_dict(json.loads(document), config=config).exclude(path_regex="/events$")
     schema.hook("filter_body")(lambda _, body: can_be_said(body))
     schema.hook("filter_case")(lambda _, case: has_plain_names(case) and is_sent_once(case))
     schema.hook("map_path_parameters")(aim_path)

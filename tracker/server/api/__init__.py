@@ -2,10 +2,11 @@
 what becomes of it, and whatever either refuses becomes a problem+json in `app`.
 
 The handlers are plain `def`, because the database's driver blocks: FastAPI runs each in a thread of its own, and the
-event loop goes on. Each opens its transaction itself, so the commit is done before the answer leaves.
+event loop goes on. Each opens its transaction itself, so the commit is done before the answer leaves. (Events are the
+exception: a stream that is open for an hour would hold a thread for an hour.)
 """
 
-from . import curves, experiments, health, runs
+from . import curves, events, experiments, health, runs
 from .route import router
 
-__all__ = ["curves", "experiments", "health", "router", "runs"]
+__all__ = ["curves", "events", "experiments", "health", "router", "runs"]

@@ -9,7 +9,7 @@ from fastapi import Header, Query, Response, status
 from tracker.values import MAX_COMPARED, MAX_INTEGER, now_ms
 
 from .. import store, wire
-from .route import POINTS, Db, Id, MaxPoints, WayIn, refuses, router, written
+from .route import POINTS, Db, Id, MaxPoints, Readers, WayIn, kept, refuses, router, written
 
 
 @router.post(
@@ -17,11 +17,15 @@ from .route import POINTS, Db, Id, MaxPoints, WayIn, refuses, router, written
     status_code=status.HTTP_201_CREATED,
     responses={**refuses(404, 413), 202: {"model": wire.Accepted, "description": "a queue has them for good"}},
 )
-def add_points(run_id: Id, body: wire.Batch, ingest: WayIn, response: Response) -> wire.Accepted:
+def add_points(run_id: Id, body: wire.Batch, ingest: WayIn, readers: Readers, response: Response) -> wire.Accepted:
     """Stores points, all or none. A point for a step that is there overwrites it, so sending a batch twice is safe."""
     now = now_ms()
-    response.status_code = status.HTTP_201_CREATED if ingest.stores else status.HTTP_202_ACCEPTED
-    return wire.Accepted(accepted=ingest.add(run_id, body.rows(now), at=now))
+    rows = body.rows(now)
+    if not ingest.stores:
+        response.status_code = status.HTTP_202_ACCEPTED
+        return wire.Accepted(accepted=ingest.add(run_id, rows, at=now))
+    with readers.changing(run_id=run_id):
+        return wire.Accepted(accepted=ingest.add(run_id, rows, at=now))
 
 
 @router.get(
@@ -54,9 +58,15 @@ def compare(
     run: Annotated[list[Annotated[int, Query(ge=1, le=MAX_INTEGER)]], Query(min_length=1, max_length=MAX_COMPARED)],
     key: wire.Key,
     db: Db,
+    readers: Readers,
     max_points: MaxPoints = POINTS,
 ) -> Response:
     """The same key of several runs, of one experiment or of many."""
-    with db.read() as session:
-        compared = store.curves.compare(session, run, key, at_most=max_points)
-    return written(wire.Comparison.model_validate({"key": key, "runs": compared}))
+
+    def read() -> bytes:
+        with db.read() as session:
+            compared = store.curves.compare(session, run, key, at_most=max_points)
+        return wire.Comparison.model_validate({"key": key, "runs": compared}).model_dump_json().encode()
+
+    question = {"compare": run, "key": key, "max_points": max_points}
+    return kept(readers.cache.read(question, lambda: readers.experiments_of(run).values(), read))

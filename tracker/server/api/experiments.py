@@ -16,7 +16,7 @@ from tracker.values import now_ms
 from .. import store, wire
 from ..db import Database
 from ..store.pages import PAGE
-from .route import Cursor, Db, Id, Limit, RunQuery, refuses, router, written
+from .route import Cursor, Db, Id, Limit, Readers, RunQuery, kept, refuses, router
 
 _EXPORT_TYPES = {"jsonl": "application/x-ndjson", "csv": "text/csv"}
 _EXPORT: dict[int | str, dict[str, Any]] = {
@@ -45,19 +45,24 @@ def list_experiments(
 
 
 @router.get("/experiments/{experiment_id}", response_model=wire.ExperimentWithRuns, responses=refuses(400, 404))
-def get_experiment(experiment_id: Id, db: Db, query: RunQuery) -> Response:
+def get_experiment(experiment_id: Id, db: Db, query: RunQuery, readers: Readers) -> Response:
     """The experiment and a page of its runs, each with the newest point of each curve."""
-    with db.read() as session:
-        experiment = wire.ExperimentOut.model_validate(store.experiments.get_experiment(session, experiment_id))
-        page = store.runs.list_runs(session, experiment_id, **query.model_dump())
-        runs_ = wire.Page[wire.RunItem].model_validate(page)
-        return written(wire.ExperimentWithRuns(**dict(experiment), runs=runs_))
+
+    def read() -> bytes:
+        with db.read() as session:
+            experiment = wire.ExperimentOut.model_validate(store.experiments.get_experiment(session, experiment_id))
+            page = store.runs.list_runs(session, experiment_id, **query.model_dump())
+            runs_ = wire.Page[wire.RunItem].model_validate(page)
+            return wire.ExperimentWithRuns(**dict(experiment), runs=runs_).model_dump_json().encode()
+
+    question = {"experiment": experiment_id, **query.model_dump()}
+    return kept(readers.cache.read(question, lambda: [experiment_id], read))
 
 
 @router.delete("/experiments/{experiment_id}", status_code=status.HTTP_204_NO_CONTENT, responses=refuses(404))
-def delete_experiment(experiment_id: Id, db: Db) -> None:
+def delete_experiment(experiment_id: Id, db: Db, readers: Readers) -> None:
     """Deletes the experiment with its runs and all their points."""
-    with db.write() as session:
+    with readers.changing(experiment_id=experiment_id), db.write() as session:
         store.experiments.delete_experiment(session, experiment_id)
 
 

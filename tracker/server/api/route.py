@@ -15,6 +15,7 @@ from tracker.values import MAX_INTEGER, MAX_SHOWN, now_ms
 
 from .. import ingest, wire
 from ..db import Database
+from ..fanout import Fanout
 
 
 class _Request(Request):
@@ -41,7 +42,7 @@ class _Route(APIRoute):
 router = APIRouter(route_class=_Route)  # each module of this folder adds its own
 
 
-# These two, and `known_host`, are `async` because FastAPI would hand a plain function to a thread of its own.
+# These three, and `known_host`, are `async` because FastAPI would hand a plain function to a thread of its own.
 async def _database(request: Request) -> Database:
     database: Database = request.app.state.database
     return database
@@ -52,8 +53,14 @@ async def _ingest(request: Request) -> ingest.WayIn:
     return way_in
 
 
+async def _fanout(request: Request) -> Fanout:
+    fanout: Fanout = request.app.state.fanout
+    return fanout
+
+
 Db = Annotated[Database, Depends(_database)]
 WayIn = Annotated[ingest.WayIn, Depends(_ingest)]
+Readers = Annotated[Fanout, Depends(_fanout)]
 Id = Annotated[int, Path(ge=1, le=MAX_INTEGER)]
 Cursor = Annotated[str | None, Query(description="`next` of the page before")]
 Limit = Annotated[int, Query(ge=1, le=200, description="rows of a page")]
@@ -68,7 +75,7 @@ REFUSED = {"description": "refused", "content": _PROBLEM}  # as the OpenAPI docu
 def refuses(*codes: int) -> dict[int | str, dict[str, Any]]:
     """What a route may answer besides success: these, and what any route may that reads the database."""
     slow = (408,) if 413 in codes else ()  # whoever may send too much may send too slowly
-    return dict.fromkeys((*codes, *slow, 422, 503), REFUSED)
+    return dict.fromkeys((*codes, *slow, 422, 429, 503), REFUSED)
 
 
 def timed(body: wire.RunCreate | wire.RunPatch) -> dict[str, Any]:
@@ -81,3 +88,8 @@ def written(answer: BaseModel, **headers: str) -> Response:
     """An answer with many numbers, written at once: FastAPI's own way would first copy each of them, and loses the
     infinities of a union on the way."""
     return Response(answer.model_dump_json(), media_type="application/json", headers=headers)
+
+
+def kept(text: bytes) -> Response:
+    """An answer that was written before."""
+    return Response(text, media_type="application/json")
