@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from hypothesis import HealthCheck, Phase, settings
 
 from tracker.server.app import create_app
@@ -50,24 +51,38 @@ class Server:
 
     url: str
     folder: Path
+    app: FastAPI
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("server")
-    database = Database(folder / "tracker.db")
+    with answering(Settings(tmp_path_factory.mktemp("server"))) as server:
+        yield server
+
+
+@contextmanager
+def answering(settings: Settings) -> Iterator[Server]:
+    """A server with these settings, in a thread."""
+    database = Database(settings.folder / "tracker.db")
     database.migrate()
-    app = create_app(Settings(folder), database, about="A server for <tests>")
+    app = create_app(settings, database, about="A server for <tests>")
     config = uvicorn.Config(app, port=0, log_level="critical", timeout_keep_alive=KEEP_ALIVE)
     uvicorn_server = uvicorn.Server(config)
     thread = threading.Thread(target=uvicorn_server.run)
     thread.start()
     wait_until(lambda: uvicorn_server.started or not thread.is_alive())
     port = uvicorn_server.servers[0].sockets[0].getsockname()[1]
-    yield Server(f"http://127.0.0.1:{port}", folder)
-    uvicorn_server.should_exit = True
-    thread.join()
-    database.close()
+    try:
+        yield Server(f"http://127.0.0.1:{port}", settings.folder, app)
+    finally:
+        uvicorn_server.should_exit = True
+        thread.join()
+        database.close()
+
+
+@pytest.fixture(scope="module", name="answering")
+def _answering() -> Callable[[Settings], AbstractContextManager[Server]]:
+    return answering
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ The handlers are plain `def`, because the database's driver blocks: FastAPI runs
 event loop goes on. Each opens its transaction itself, so the commit is done before the answer leaves.
 """
 
-from . import curves, experiments, health, runs
+from . import curves, experiments, health, keys, runs, session
 from .route import router
 
-__all__ = ["curves", "experiments", "health", "router", "runs"]
+__all__ = ["curves", "experiments", "health", "keys", "router", "runs", "session"]

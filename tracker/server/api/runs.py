@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import Response, status
 
 from .. import store, wire
+from ..auth import Who
 from .route import Db, Id, RunQuery, refuses, router, timed, written
 
 
@@ -31,10 +32,10 @@ def create_run(experiment_id: Id, body: wire.RunCreate, db: Db, response: Respon
 
 
 @router.get("/runs", response_model=wire.Page[wire.RunItem], responses=refuses(400))
-def list_all_runs(db: Db, query: RunQuery) -> Response:
+def list_all_runs(db: Db, who: Who, query: RunQuery) -> Response:
     """Lists runs of all experiments, the newest first or as `sort` says; for instance those of one `job`."""
     with db.read() as session:
-        page = store.runs.list_runs(session, None, **query.model_dump())
+        page = store.runs.list_runs(session, None, owner=who.sees, **query.model_dump())
         return written(wire.Page[wire.RunItem].model_validate(page))
 
 

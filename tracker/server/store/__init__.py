@@ -6,11 +6,12 @@
     points        by the thousand, never objects: plain tuples, handed to the driver
     curves        one key of one run, read whole or in buckets
     archive       an experiment as text, for another tracker or another program
+    keys          who may call, and whose experiments and runs are
 
 Each function is given a session whose transaction somebody else began and will end (`Database.read`, `.write`), so that
 one request is one transaction.
 """
 
-from . import archive, curves, experiments, points, runs
+from . import archive, curves, experiments, keys, points, runs
 
-__all__ = ["archive", "curves", "experiments", "points", "runs"]
+__all__ = ["archive", "curves", "experiments", "keys", "points", "runs"]
