@@ -6,6 +6,7 @@ Each finding is a line: what was looked at and what was found; and, where it is 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import time
@@ -17,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from . import __version__
-from .client.http import Api, Refused, Unanswered
+from .client.http import Api, NotAllowed, Refused, Unanswered
 from .client.spool import Spool, spools
 from .server.claim import holder
 
@@ -26,6 +27,7 @@ EXTRAS = {
     "frame": ("pandas",),
     "train": ("numpy", "sklearn"),
 }
+SECRETS = ("TRACKER_KEY", "TRACKER_SECRET")
 LITTLE = 1 << 30  # bytes: below this, a disk is soon full
 SKEW = 5.0  # s between two clocks; the times of runs that are sent late would be off by this much
 
@@ -60,8 +62,13 @@ def _packages() -> Finding:
 
 
 def _environment(environment: Mapping[str, str]) -> Finding:
-    ours = [f"{name}={value}" for name, value in sorted(environment.items()) if name.startswith("TRACKER_")]
+    ours = [f"{n}={_shown(n, value)}" for n, value in sorted(environment.items()) if n.startswith("TRACKER_")]
     return Finding("environment", ", ".join(ours) or "no TRACKER_ variable is set: the defaults hold")
+
+
+def _shown(name: str, value: str) -> str:
+    """What is secret stays so: what a doctor says is pasted into mails."""
+    return "***" if name in SECRETS else re.sub(r"(?<=://)[^/@]*@", "***@", value)
 
 
 def _folder(folder: Path) -> Finding:
@@ -130,6 +137,11 @@ def _reachable(api: Api) -> Iterator[Finding]:
         api.request("GET", "/readyz")
     except Unanswered as unanswered:
         yield Finding("server", f"it is not ready: {unanswered}", "its log says why")
+        return
+    try:
+        api.request("GET", "/experiments?limit=1")
+    except NotAllowed as refusal:
+        yield Finding("key", str(refusal), "ask who runs the tracker for one: `tracker key create` makes it")
 
 
 def _spools(folder: Path) -> Iterator[Finding]:

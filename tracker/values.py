@@ -52,19 +52,6 @@ class Status(StrEnum):
     PREEMPTED = "preempted"
 
 
-class Scope(StrEnum):
-    """What a key may do; each may also do what those before it may."""
-
-    READ = "read"
-    WRITE = "write"
-    ADMIN = "admin"  # sees what is anybody's, and gives out keys
-
-    def covers(self, needed: Scope) -> bool:
-        """Whether this is enough for what needs that."""
-        scopes = list(Scope)
-        return scopes.index(self) >= scopes.index(needed)
-
-
 TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.QUEUED: frozenset({Status.RUNNING, Status.FAILED, Status.KILLED}),
     Status.RUNNING: frozenset({Status.FINISHED, Status.FAILED, Status.KILLED, Status.PREEMPTED}),
@@ -115,11 +102,6 @@ def check_name(name: str, what: str = "name", longest: int = MAX_NAME) -> str:
 def check_key(key: str) -> str:
     """A metric's key, such as "train/loss". Raises ValueError."""
     return check_name(key, "metric key", MAX_KEY)
-
-
-def check_owner(owner: str) -> str:
-    """Whose a key is; empty: nobody's in particular. Raises ValueError."""
-    return owner and check_name(owner, "name of an owner")
 
 
 def check_external_id(external_id: str) -> str:

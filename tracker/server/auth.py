@@ -32,7 +32,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 from sqlalchemy.exc import DBAPIError
 from starlette.concurrency import run_in_threadpool
 
-from tracker.values import MAX_COMPARED, MAX_INTEGER, Scope, now_ms
+from tracker.scope import Scope
+from tracker.values import MAX_COMPARED, MAX_INTEGER, now_ms
 
 from . import store
 from .config import Settings
@@ -49,6 +50,7 @@ OPEN = ("/", "/healthz", "/readyz", "/session")  # the last one asks for a key i
 MOST_NAMED = 2 * MAX_COMPARED  # each may cost a query
 IDS = {"experiment_id": "experiment", "run_id": "run", "run": "run"}  # in a path or in a query
 MISSING = "this tracker needs a key: send it as Authorization: Bearer trk_...; `tracker key create` makes one"
+NONE_NEEDED = "this tracker asks nobody for a key; one that does is started with TRACKER_AUTH=required"
 WRONG = "this is no key of this tracker, or it was revoked: ask who runs the tracker for another"
 
 log = logging.getLogger("tracker.server.auth")
@@ -198,7 +200,7 @@ Who = Annotated[Caller, Depends(allowed)]
 
 async def _admin(caller: Who) -> Caller:
     if caller.key_id is None:
-        raise Forbidden("this tracker asks nobody for a key, so it gives out none: see TRACKER_AUTH=required")
+        raise Forbidden(NONE_NEEDED)
     needs(caller, Scope.ADMIN)
     return caller
 

@@ -9,17 +9,19 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import uvicorn
 from alembic.util import CommandError
 from sqlalchemy.exc import DatabaseError
 
+from . import store
 from .app import create_app
 from .claim import Claim, FolderBusy
-from .config import PORT, PORTS, Settings
+from .config import PORT, PORTS, BadSetting, Settings
 from .db import Database
-from .observe import JsonLines
+from .observe import JsonLines, audit
 
 KEEP_ALIVE = 75  # s that an idle connection stays open: a client that only says that it lives does so every 15 s
 GRACE = 5  # s that answers under way are waited for at the end
@@ -34,13 +36,22 @@ def serve(
 ) -> None:
     """Answers at `port` (None: the first free one from PORT on), or at the listening socket with the number `fd`, until
     Ctrl-C or SIGTERM. Raises CannotServe."""
-    settings = Settings.from_environment(os.environ | {"TRACKER_DIR": str(folder)})
+    try:
+        settings = Settings.from_environment(os.environ | {"TRACKER_DIR": str(folder)})
+    except BadSetting as bad:
+        raise CannotServe(str(bad)) from None
     with _claimed(settings.folder) as claim, _opened(settings.folder / "tracker.db") as database:
         listener = listen(host, port) if fd is None else inherited(fd)
-        address = f"http://{host}:{listener.getsockname()[1]}"
+        settings = replace(settings, host=listener.getsockname()[0])
+        everywhere = settings.host in ("0.0.0.0", "::")  # no address that anybody could ask
+        address = f"http://{'127.0.0.1' if everywhere else host}:{listener.getsockname()[1]}"
+        admin = _admin(settings, database)
         if port is None and fd is None and not address.endswith(f":{PORT}"):
             print(f"tracker: port {PORT} is busy, so this one is another")
-        app = create_app(settings, database, about)
+        try:
+            app = create_app(settings, database, about)
+        except OSError as error:
+            raise CannotServe(f"the secret of the sessions cannot be kept: {error}") from None
         _log(logging.WARNING if quiet else logging.INFO)
         gc.collect()
         gc.freeze()  # what is there now stays, and need not be looked at ever again
@@ -50,7 +61,9 @@ def serve(
             async def startup(self, sockets: list[socket.socket] | None = None) -> None:
                 await super().startup(sockets)
                 claim.announce(address)
-                print(f"tracker: {address}/ui/  (data in {settings.folder}; Ctrl-C ends it)", flush=True)
+                # Only for whoever sits at this machine: elsewhere, what a server prints is kept and read by others.
+                ticket = f"?ticket={app.state.gate.sessions.ticket(admin)}" if admin and settings.local else ""
+                print(f"tracker: {address}/ui/{ticket}  (data in {settings.folder}; Ctrl-C ends it)", flush=True)
 
         config = uvicorn.Config(
             app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE, timeout_keep_alive=KEEP_ALIVE
@@ -59,6 +72,31 @@ def serve(
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with suppress(KeyboardInterrupt):
             Server(config).run([listener])
+
+
+def _admin(settings: Settings, database: Database) -> int | None:
+    """The key with which whoever starts a server may sign in; None where none is needed. Raises CannotServe."""
+    if not settings.keys_needed:
+        if not settings.local:
+            print(f"tracker: TRACKER_AUTH is open: whoever reaches {settings.host} may read and change everything")
+        return None
+    with database.read() as session:
+        admin = store.keys.first_admin(session)
+    if admin is None:
+        why = "TRACKER_AUTH says so" if settings.auth else "others can reach it, or its database"
+        raise CannotServe(
+            f"this server needs keys ({why}), and there is none that may admin: make the first with "
+            f"`tracker key create NAME --dir {settings.folder}`, or say TRACKER_AUTH=open if whoever reaches it may do "
+            "everything"
+        )
+    return admin
+
+
+@contextmanager
+def kept(settings: Settings) -> Iterator[Database]:
+    """The database of these settings, for as long as no server has it. Raises CannotServe."""
+    with _claimed(settings.folder), _opened(settings.folder / "tracker.db") as database:
+        yield database
 
 
 def listen(host: str, port: int | None) -> socket.socket:
@@ -127,5 +165,6 @@ def _log(level: int) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    audit.setLevel(logging.INFO)
     for noisy in ("uvicorn", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

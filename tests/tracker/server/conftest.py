@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
+from tracker.scope import Scope
 from tracker.server.auth import hash_of, new_key
 from tracker.server.config import Settings
 from tracker.server.db import Database
 from tracker.server.store import keys
-from tracker.values import Scope
 
 
 @dataclass

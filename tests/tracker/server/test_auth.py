@@ -12,9 +12,10 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from sqlalchemy import event
 
+from tracker.scope import Scope
 from tracker.server import auth
 from tracker.server.config import Settings
-from tracker.values import Scope, now_ms
+from tracker.values import now_ms
 
 ANYONES = {"/", "/healthz", "/readyz", "/session", "/ui"}  # the last but one asks for the key in its body
 OF_ADMINS = {"/keys", "/keys/{key_id}"}

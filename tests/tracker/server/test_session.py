@@ -8,10 +8,10 @@ import httpx
 import pytest
 from starlette.datastructures import Headers
 
+from tracker.scope import Scope
 from tracker.server import session
 from tracker.server.config import Settings
 from tracker.server.session import LIFETIME, MOST_TICKETS, Sessions, is_own_page, secret_in
-from tracker.values import Scope
 
 SESSIONS = Sessions(b"secret")
 

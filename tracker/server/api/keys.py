@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import Path, Request, status
 from pydantic import AfterValidator, BaseModel, Field
 
-from tracker.values import MAX_INTEGER, Scope, check_owner, now_ms
+from tracker.scope import Scope, check_owner
+from tracker.values import MAX_INTEGER, now_ms
 
 from .. import store, wire
 from ..auth import Admin, hash_of, new_key

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import Request, Response, status
 from pydantic import BaseModel, Field
 
-from ..auth import Gate, Who
+from ..auth import NONE_NEEDED, Gate, Who
 from ..problem import Forbidden
 from ..session import is_own_page
 from .route import refuses, router
@@ -44,7 +44,7 @@ async def sign_out(request: Request, response: Response) -> None:
 async def create_ticket(request: Request, who: Who) -> Ticket:
     """Makes an address that signs a browser in with the key of this request, once."""
     if who.key_id is None:
-        raise Forbidden("this tracker asks nobody for a key: open /ui/")
+        raise Forbidden(NONE_NEEDED)
     return Ticket(path=f"/ui/?ticket={request.app.state.gate.sessions.ticket(who.key_id)}")
 
 

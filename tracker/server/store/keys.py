@@ -10,7 +10,7 @@ from collections.abc import Collection
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from tracker.values import Scope
+from tracker.scope import Scope
 
 from ..problem import NotFound
 from ..schema import ApiKey, Experiment, Run

@@ -1,9 +1,9 @@
 import pytest
 from sqlalchemy.orm import Session
 
+from tracker.scope import Scope
 from tracker.server import problem
 from tracker.server.store import experiments, keys, runs
-from tracker.values import Scope
 
 
 def make(session: Session, name: str, scope: Scope = Scope.WRITE) -> int:
