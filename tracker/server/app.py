@@ -42,8 +42,8 @@ def create_app(settings: Settings, database: Database, about: str = "") -> FastA
 
     async def known_host(request: Request) -> None:
         """Refuses a page that reaches us under a name of its own making (DNS rebinding) and could then read all."""
-        host = request.url.hostname or ""
-        if host.lower() not in settings.hosts:
+        host = headers.host_of(request.headers)
+        if host not in settings.hosts:
             detail = f"this server is not {host!r}; if it should be, start it with TRACKER_HOSTS set to that name"
             raise HTTPException(HTTPStatus.MISDIRECTED_REQUEST, detail)
 

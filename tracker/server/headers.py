@@ -6,8 +6,10 @@ that no browser takes for a page (nosniff), and runs nothing if one did (Content
 
 from __future__ import annotations
 
+import re
+
 from fastapi import FastAPI
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -37,6 +39,16 @@ def add_to(app: FastAPI, origins: frozenset[str]) -> None:
             expose_headers=READ,
         )
     app.add_middleware(SecurityHeaders)
+
+
+def host_of(headers: Headers) -> str:
+    """The name under which we were asked, in small letters, without its port; what is no name, or two, as it came.
+
+    Starlette's `request.url` would put our own address in the place of what is no name.
+    """
+    given = ", ".join(headers.getlist("Host")).lower()
+    found = re.fullmatch(r"(?:\[([0-9a-f:.]+)\]|([\w.-]+))(?::\d+)?", given)
+    return (found[1] or found[2]) if found else given
 
 
 class SecurityHeaders:
