@@ -1,9 +1,10 @@
 """Keys, scopes and owners over real HTTP, route by route. Each part begins with what it refuses."""
 
 import re
+import sqlite3
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any
 
 import httpx
@@ -277,6 +278,23 @@ class TestMemory:
             with guarded.server.app.state.database.write() as session:
                 auth.store.keys.revoke_key(session, key_id, at=1)
             wait_until(lambda: client.get("/experiments").status_code == 401)
+
+    def test_while_the_database_is_away_who_is_known_stays_known_and_nobody_else_is(
+        self, guarded: Any, ann: httpx.Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(auth, "LIFE", 0.0)
+        made(ann.post("/tickets"))
+        with closing(sqlite3.connect(guarded.server.folder / "tracker.db")) as connection, connection:
+            connection.execute("ALTER TABLE api_keys RENAME TO elsewhere")
+        try:
+            made(ann.post("/tickets"))
+            with guarded.client(auth.new_key()) as unknown:
+                answer = unknown.post("/tickets")
+                assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        finally:
+            with closing(sqlite3.connect(guarded.server.folder / "tracker.db")) as connection, connection:
+                connection.execute("ALTER TABLE elsewhere RENAME TO api_keys")
+        made(ann.post("/tickets"))
 
     def test_ingest_asks_once_whose_run_it_is(self, guarded: Any, ann: httpx.Client) -> None:
         run = new_run(ann)

@@ -134,4 +134,4 @@ def test_the_server_does_what_its_document_says(
     wrong, statuses = fuzz(server.url, examples)
     assert not wrong, "\n\n".join(wrong[:5])
     assert statuses.total() >= least
-    assert {200, 201, 204, 400, 404, 405, 409, 422} == statuses.keys()
+    assert {200, 201, 204, 400, 401, 403, 404, 405, 409, 422} == statuses.keys()
