@@ -28,7 +28,7 @@ CONFIG = {
     "suppress-health-check": ["all"],  # nor is one that makes examples slowly
     "output": {"sanitization": {"enabled": False}},  # a metric's key is no secret
     # Nothing but a cursor is refused with 400: one that we did not hand out, and no document can say which we did.
-    # Nor can one say who has a key: this server asks nobody for one, and so gives none (`test_auth` asks one that does).
+    # Nor can one say who has a key: this server asks nobody for one, and gives none (`test_auth` asks one that does).
     "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "304", "400", "401", "403", "404", "409"]}},
 }
 
