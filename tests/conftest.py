@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -21,6 +21,7 @@ import psycopg
 import pytest
 import redis
 import uvicorn
+from fastapi import FastAPI
 from hypothesis import HealthCheck, Phase, settings
 from sqlalchemy import make_url
 
@@ -60,29 +61,43 @@ class Server:
 
     url: str
     folder: Path
-    database: Database
+    app: FastAPI
 
 
 @pytest.fixture(scope="module")
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """On SQLite, and where a module asks for it (ON_BOTH) on PostgreSQL too."""
-    folder = tmp_path_factory.mktemp("server")
-    if getattr(request, "param", "sqlite") == "sqlite":
-        database = Database(sqlite(folder / "tracker.db"))
-    else:
-        database = Database(emptied(request.getfixturevalue("postgres_migrated")))
+    """On SQLite; and on PostgreSQL too, where a module is parametrized with both."""
+    settings = Settings(tmp_path_factory.mktemp("server"))
+    if getattr(request, "param", "sqlite") == "postgresql":
+        settings = replace(settings, database_url=emptied(request.getfixturevalue("postgres_migrated")), auth="open")
+    with answering(settings) as server:
+        yield server
+
+
+@contextmanager
+def answering(settings: Settings) -> Iterator[Server]:
+    """A server with these settings, in a thread."""
+    database = Database(settings.database_url or sqlite(settings.folder / "tracker.db"))
     database.migrate()
-    app = create_app(Settings(folder), database, about="A server for <tests>")
+    app = create_app(settings, database, about="A server for <tests>")
     config = uvicorn.Config(app, port=0, log_level="critical", timeout_keep_alive=KEEP_ALIVE)
     uvicorn_server = uvicorn.Server(config)
     thread = threading.Thread(target=uvicorn_server.run)
     thread.start()
     wait_until(lambda: uvicorn_server.started or not thread.is_alive())
     port = uvicorn_server.servers[0].sockets[0].getsockname()[1]
-    yield Server(f"http://127.0.0.1:{port}", folder, database)
-    uvicorn_server.should_exit = True
-    thread.join()
-    database.close()
+    try:
+        yield Server(f"http://127.0.0.1:{port}", settings.folder, app)
+    finally:
+        app.state.live.close()
+        uvicorn_server.should_exit = True
+        thread.join()
+        database.close()
+
+
+@pytest.fixture(scope="module", name="answering")
+def _answering() -> Callable[[Settings], AbstractContextManager[Server]]:
+    return answering
 
 
 @pytest.fixture

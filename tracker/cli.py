@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
 
 from . import __version__
-from .client.http import Api, Refused, Unanswered
+from .client.http import Api, NotAllowed, Refused, Unanswered
 from .client.run import DEFAULT_URL
+from .keys import add_commands
 from .server.config import PORT, Settings
 
 if TYPE_CHECKING:
@@ -83,6 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     import_.set_defaults(run=_import)
 
+    add_commands(commands)
+
     doctor = commands.add_parser("doctor", help="say what is configured, reachable and up to date, and what to do")
     doctor.add_argument("--dir", type=Path, help="the folder of the data (default: $TRACKER_DIR, else ./.tracker)")
     doctor.set_defaults(run=_doctor)
@@ -94,6 +96,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.showwarning = lambda message, *_: print(f"tracker: {message}", file=sys.stderr)
     try:
         options.run(options)
+    except NotAllowed as refusal:
+        print(f"tracker: {refusal}", file=sys.stderr)
+        return 1
     except Unanswered as unanswered:
         print(f"tracker: {unanswered}: start a tracker with `tracker serve`, or name yours with --url", file=sys.stderr)
         return 1
@@ -177,7 +182,7 @@ def _queue(options: argparse.Namespace) -> Iterator[Settings]:
 def _demo(options: argparse.Namespace) -> None:
     url = _url(options)
     with closing(Api(url)) as api:
-        api.request("GET", "/healthz")
+        api.request("GET", "/experiments?limit=1")  # a missing key should be missed before the training
     try:
         from .train import Config
     except ModuleNotFoundError as missing:
@@ -221,11 +226,10 @@ def _sync(options: argparse.Namespace) -> None:
 
 def _export(options: argparse.Namespace) -> None:
     with closing(Api(_url(options))) as api:
-        query = urlencode({"name": options.experiment})
-        found = api.request("GET", f"/experiments?{query}")["items"]
+        found = api.experiment(options.experiment)
         if not found:
             raise Mistake(f"there is no experiment named {options.experiment!r} at {api.url}")
-        parts = api.stream(f"/experiments/{found[0]['id']}/export?format={'csv' if options.csv else 'jsonl'}")
+        parts = api.stream(f"/experiments/{found['id']}/export?format={'csv' if options.csv else 'jsonl'}")
         if options.output is None:
             for part in parts:
                 sys.stdout.buffer.write(part)

@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from . import __version__
-from .client.http import Api, Refused, Unanswered
+from .client.http import Api, NotAllowed, Refused, Unanswered
 from .client.spool import Spool, spools
 from .server import remote
 from .server.claim import holder
@@ -29,6 +29,7 @@ EXTRAS = {
     "frame": ("pandas",),
     "train": ("numpy", "sklearn"),
 }
+SECRETS = ("TRACKER_KEY", "TRACKER_SECRET")
 LITTLE = 1 << 30  # bytes: below this, a disk is soon full
 SKEW = 5.0  # s between two clocks; the times of runs that are sent late would be off by this much
 
@@ -64,13 +65,13 @@ def _packages() -> Finding:
 
 
 def _environment(environment: Mapping[str, str]) -> Finding:
-    ours = [f"{name}={_shown(value)}" for name, value in sorted(environment.items()) if name.startswith("TRACKER_")]
+    ours = [f"{n}={_shown(n, value)}" for n, value in sorted(environment.items()) if n.startswith("TRACKER_")]
     return Finding("environment", ", ".join(ours) or "no TRACKER_ variable is set: the defaults hold")
 
 
-def _shown(value: str) -> str:
-    """Without the password of an address: what the doctor says is pasted into mails."""
-    return re.sub(r"(?<=://)([^/@:]*:).*(?=@)", r"\1***", value)
+def _shown(name: str, value: str) -> str:
+    """What is secret stays so: what a doctor says is pasted into mails."""
+    return "***" if name in SECRETS else re.sub(r"(?<=://)[^/@]*@", "***@", value)
 
 
 def _folder(folder: Path) -> Finding:
@@ -135,12 +136,12 @@ def _redis(environment: Mapping[str, str]) -> Iterator[Finding]:
                 found = client.info("server")
             except (driver.RedisError, OSError) as error:
                 remedy = "start it, or unset TRACKER_REDIS_URL: without it the tracker does its work more slowly"
-                yield Finding("redis", f"{_shown(url)} does not answer ({error})", remedy)
+                yield Finding("redis", f"{_shown('', url)} does not answer ({error})", remedy)
             else:
                 name, version = (
                     ("Valkey", "valkey_version") if "valkey_version" in found else ("Redis", "redis_version")
                 )
-                yield Finding("redis", f"{_shown(url)} answers, {name} {found.get(version)}")
+                yield Finding("redis", f"{_shown('', url)} answers, {name} {found.get(version)}")
 
 
 def _server(url: str, folder: Path) -> Iterator[Finding]:
@@ -171,6 +172,11 @@ def _reachable(api: Api) -> Iterator[Finding]:
         api.request("GET", "/readyz")
     except Unanswered as unanswered:
         yield Finding("server", f"it is not ready: {unanswered}", "its log says why")
+        return
+    try:
+        api.request("GET", "/experiments?limit=1")
+    except NotAllowed as refusal:
+        yield Finding("key", str(refusal), "ask who runs the tracker for one: `tracker key create` makes it")
 
 
 def _spools(folder: Path) -> Iterator[Finding]:

@@ -1,9 +1,17 @@
 """The pages under /ui/, in a real browser."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
 
 import httpx
 from playwright.sync_api import Page, expect
+
+from tracker.scope import Scope
+from tracker.server.auth import hash_of, new_key
+from tracker.server.config import Settings
+from tracker.server.store import keys
 
 
 def test_it_shows_runs_as_they_come_and_trusts_nobodys_name(
@@ -45,3 +53,31 @@ def test_a_server_that_is_gone_is_said_to_be_gone(page: Page, http: httpx.Client
     expect(page.get_by_text("The tracker does not answer")).to_be_visible()
     page.unroute("**/experiments*")
     expect(page.get_by_text("The tracker does not answer")).to_have_count(0)
+
+
+def test_it_asks_for_a_key_once_and_shows_what_is_its_owners(
+    page: Page,
+    picture: Callable[[str], None],
+    tmp_path: Path,
+    answering: Callable[[Settings], AbstractContextManager[Any]],
+) -> None:
+    with answering(Settings(tmp_path, auth="required")) as server:
+        key = new_key()
+        with server.app.state.database.write() as session:
+            keys.create_key(session, name="a", owner="ann", scope=Scope.WRITE, key_hash=hash_of(key), at=0)
+        bearer = {"Authorization": f"Bearer {key}"}
+        made = httpx.post(f"{server.url}/experiments", json={"name": "ann's"}, headers=bearer)
+        assert made.status_code == 201
+
+        page.goto(f"{server.url}/ui/")
+        expect(page.get_by_text("This tracker needs a key.")).to_be_visible()
+        picture("sign-in")
+        page.get_by_label("Key").fill("trk_wrong")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_text("this is no key of this tracker")).to_be_visible()
+        page.get_by_label("Key").fill(key)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("heading", name="ann's")).to_be_visible()
+        expect(page.get_by_label("Key")).to_be_hidden()
+        page.reload()
+        expect(page.get_by_role("heading", name="ann's")).to_be_visible()

@@ -17,34 +17,39 @@ FLOORS = {
     "tracker": [
         ["tracker.values"],
         [
+            "tracker.scope",
             "tracker.client.spool",
-            "tracker.client.http",
+            "tracker.client.key",
             "tracker.client.process",
             "tracker.client.system",
             "tracker.train",
         ],
+        ["tracker.client.http"],
         ["tracker.client.sender"],
         ["tracker.client.courier", "tracker.client.sync"],
         ["tracker.client.run"],
         ["tracker.client.frame"],
-        ["tracker.server.claim", "tracker.server.config", "tracker.server.observe", "tracker.server.schema"],
+        [f"tracker.server.{noun}" for noun in ("body", "claim", "config", "headers", "observe", "schema")],
         ["tracker.server.remote"],
-        ["tracker.server.db", "tracker.server.problem", "tracker.server.wire"],
+        [f"tracker.server.{noun}" for noun in ("db", "problem", "session", "wire")],
         ["tracker.server.store.pages", "tracker.server.store.curves"],
-        ["tracker.server.store.changes", "tracker.server.store.experiments"],
+        [f"tracker.server.store.{noun}" for noun in ("changes", "experiments", "keys")],
         ["tracker.server.store.archive", "tracker.server.store.runs"],
         ["tracker.server.store.points"],
-        ["tracker.server.cache", "tracker.server.limit", "tracker.server.live"],
+        [f"tracker.server.{noun}" for noun in ("auth", "cache", "limit", "live", "pages", "opening")],
         ["tracker.server.pubsub"],
         ["tracker.server.fanout"],
-        ["tracker.server.ingest", "tracker.server.known", "tracker.server.opening"],
+        ["tracker.server.ingest", "tracker.server.known"],
         ["tracker.server.broker"],
         ["tracker.server.dead", "tracker.server.worker"],
         ["tracker.server.api.route"],
-        [f"tracker.server.api.{noun}" for noun in ("curves", "events", "experiments", "health", "runs")],
+        [
+            f"tracker.server.api.{noun}"
+            for noun in ("curves", "events", "experiments", "health", "keys", "runs", "session")
+        ],
         ["tracker.server.app"],
         ["tracker.server.serve"],
-        ["tracker.doctor"],
+        ["tracker.doctor", "tracker.keys"],
         ["tracker.cli"],
         ["tracker.__main__"],
     ],
@@ -219,7 +224,7 @@ def test_the_core_is_read_in_one_sitting() -> None:
     core += [f"server/{m}" for m in ("app", "wire", "db", "schema")]
     core += [f"server/api/{m}" for m in ("route", "experiments", "runs", "curves")]
     core += [f"server/store/{m}" for m in ("pages", "experiments", "runs", "points", "curves")]
-    assert sum(code_lines((ROOT / f"tracker/{m}.py").read_text()) for m in core) <= 1700
+    assert sum(code_lines((ROOT / f"tracker/{m}.py").read_text()) for m in core) <= 1750
 
 
 def code_lines(text: str) -> int:

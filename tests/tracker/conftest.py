@@ -52,7 +52,7 @@ Environment = dict[str, str]
 @pytest.fixture
 def on_postgres(postgres_tables: str) -> Environment:
     """What makes `tracker serve` one of several servers of one PostgreSQL."""
-    return {"TRACKER_DATABASE_URL": postgres_tables}
+    return {"TRACKER_DATABASE_URL": postgres_tables, "TRACKER_AUTH": "open"}
 
 
 @pytest.fixture

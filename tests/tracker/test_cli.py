@@ -50,7 +50,7 @@ def refused(ran: subprocess.CompletedProcess[str]) -> str:
     return ran.stderr
 
 
-@pytest.mark.parametrize("command", ["", "serve", "demo", "sync", "export", "import", "doctor"])
+@pytest.mark.parametrize("command", ["", "serve", "demo", "sync", "export", "import", "doctor", "key", "key create"])
 def test_every_command_explains_itself(command: str) -> None:
     ran = tracker(*command.split(), "--help")
     assert ran.returncode == 0

@@ -86,13 +86,13 @@ def test_a_disk_that_is_nearly_full_is_told(tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize(
     ("version", "says", "remedy"),
-    [("0001", "`tracker serve` makes them 0002", ""), ("9999", "knows 0002 at most", "start the tracker that made it")],
+    [("0001", "`tracker serve` makes them 0003", ""), ("9999", "knows 0003 at most", "start the tracker that made it")],
 )
 def test_tables_of_another_version_are_told(tmp_path: Path, version: str, says: str, remedy: str) -> None:
     database = Database(sqlite(tmp_path / "tracker.db"))
     database.migrate()
     database.close()
-    assert found(NOBODY, tmp_path, "database")[0].endswith("tables of version 0002, the newest")
+    assert found(NOBODY, tmp_path, "database")[0].endswith("tables of version 0003, the newest")
     with closing(sqlite3.connect(tmp_path / "tracker.db")) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
     assert says in found(NOBODY, tmp_path, "database")[0]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 
-from .http import Api, Refused, Unanswered, pauses
+from .http import Api, NotAllowed, Refused, Unanswered, pauses
 from .sender import Sender
 from .spool import Spool
 
@@ -21,6 +22,7 @@ class Courier:
     def __init__(self, spool: Spool, api: Api, resumed: Callable[[int], None]) -> None:
         self._spool, self._api = spool, api
         self._sender = Sender(spool.file, api, live=True, resumed=resumed)
+        self._warned = False
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name=f"tracker {spool.file.stem}", daemon=True)
 
@@ -59,13 +61,20 @@ class Courier:
                     heard = time.monotonic()
                     with suppress(Refused):  # a deleted run: its next points will say so
                         self._sender.heartbeat()
+            except NotAllowed as refusal:
+                if not self._warned:
+                    self._warned = True
+                    warnings.warn(f"tracker: nothing is sent for now: {refusal}", stacklevel=2)
+                if closing:  # nobody mends a key in these last seconds
+                    return
+                self._closing.wait(next(pause))
             except (Unanswered, OSError) as failure:  # an OSError is of our own disk: the cursor could not be kept
                 seconds = max(next(pause), getattr(failure, "retry_after", 0.0))
                 if closing:
                     time.sleep(seconds)
                 elif self._closing.wait(seconds):
                     pause = pauses()  # the end is worth an attempt at once
-                continue
-            if closing:
-                return
-            self._closing.wait(INTERVAL)
+            else:
+                if closing:
+                    return
+                self._closing.wait(INTERVAL)

@@ -30,10 +30,10 @@ def to_frame(experiment: str, key: str | None = None, *, url: str | None = None)
     import pandas as pd
 
     with closing(Api(url or os.environ.get("TRACKER_URL") or DEFAULT_URL)) as api:
-        found = api.request("GET", f"/experiments?{urlencode({'name': experiment})}")["items"]
+        found = api.experiment(experiment)
         if not found:
             raise ValueError(f"there is no experiment named {experiment!r} at {api.url}")
-        runs = list(_runs(api, found[0]["id"]))
+        runs = list(_runs(api, found["id"]))
         if key is None:
             return pd.DataFrame([_row(run) for run in runs], index=pd.Index([run["id"] for run in runs], name="id"))
         points = [

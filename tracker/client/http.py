@@ -1,6 +1,7 @@
 """One connection to the tracker, kept open; what may be tried again, and when.
 
 Unanswered      no server, no network, a server in trouble (5xx and LATER): the same request may succeed later
+NotAllowed      one of these: no key, or one that may not do this; with another key the same request succeeds
 Refused         the server understood and said no: the same request will be refused again
 """
 
@@ -9,12 +10,15 @@ from __future__ import annotations
 # A socket's first connection imports this codec. In a process that forks just then, it would be unknown for ever.
 import encodings.idna  # noqa: F401
 import json
+import os
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
+
+from .key import BadKey, find_key
 
 # Not the global generator: a training that has seeded it would go another way whenever the tracker waits.
 _CHANCE = random.SystemRandom()
@@ -29,6 +33,10 @@ class Unanswered(Exception):
     def __init__(self, why: str, retry_after: float = 0.0) -> None:
         super().__init__(why)
         self.retry_after = retry_after
+
+
+class NotAllowed(Unanswered):
+    """The server wants another key (`tracker.client.key`)."""
 
 
 class Refused(Exception):
@@ -52,12 +60,23 @@ class Api:
         self.url = url.rstrip("/")
         self._prefix = parts.path.rstrip("/")
         self._connection = connect(parts.hostname, parts.port, timeout=timeout)
+        self._key: str | None = None  # not looked for yet
         self.date: str | None = None  # the server's clock, as its last answer says
 
     def request(self, method: str, path: str, body: Any = None) -> Any:
         """The decoded answer. Raises Unanswered and Refused."""
         with self._answer(method, path, body) as response:
             return self._decoded(response)
+
+    def experiment(self, name: str) -> Any:
+        """The experiment of this name, None where there is none: the caller's own before another's, if an admin calls.
+
+        Raises Unanswered and Refused.
+        """
+        for whose in ("&mine=true", ""):
+            if items := self.request("GET", f"/experiments?name={quote(name)}{whose}")["items"]:
+                return items[0]
+        return None
 
     def stream(self, path: str) -> Iterator[bytes]:
         """The answer to a GET in parts, as they come. Raises Unanswered, even in the middle, and Refused."""
@@ -71,6 +90,12 @@ class Api:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"} if data else {}
         try:
+            self._key = find_key(os.environ) if self._key is None else self._key
+        except BadKey as bad:
+            raise NotAllowed(str(bad)) from None
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
+        try:
             self._connection.request(method, self._prefix + path, data, headers)
             response = self._connection.getresponse()
             self.date = response.headers.get("Date")
@@ -82,6 +107,8 @@ class Api:
             raise Unanswered(f"{self.url} does not answer ({error or type(error).__name__})") from error
 
     def _decoded(self, response: HTTPResponse) -> Any:
+        if response.status == 204:
+            return None
         try:
             return json.loads(response.read())
         except ValueError:
@@ -90,6 +117,9 @@ class Api:
     def _refuse(self, response: HTTPResponse) -> NoReturn:
         answer = self._decoded(response)
         detail = str(answer.get("detail", response.reason))
+        if response.status in (401, 403):
+            self._key = None  # whoever mends it need not start the training anew
+            raise NotAllowed(f"{self.url} refuses: {detail} (the client's key is TRACKER_KEY, or in TRACKER_KEY_FILE)")
         if response.status in LATER or response.status >= 500:
             raise Unanswered(detail, _seconds(response.headers.get("Retry-After")))
         raise Refused(response.status, detail, tuple(error["at"] for error in answer.get("errors", ())))

@@ -22,7 +22,6 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from tracker.values import MAX_BODY, MAX_POINTS, SPOOL_VERSION, now_ms
 
@@ -196,7 +195,7 @@ class Sender:
         except Refused as refused:
             if refused.status != 409:
                 raise
-            experiment = self._api.request("GET", f"/experiments?name={quote(described['name'])}")["items"][0]
+            experiment = self._api.experiment(described["name"])
         return int(experiment["id"])
 
     def _create_run(self, entry: dict[str, Any]) -> None:

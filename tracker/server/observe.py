@@ -1,12 +1,17 @@
 """What the server says about itself: for each request a log line, and figures that Prometheus collects.
 
     {"at": 1767225600000, "level": "info", "says": "GET /runs/{run_id}", "request": "5f0c...", "status": 200, "ms": 1.3}
+    {"says": "DELETE /runs/{run_id}", ..., "key": 3, "owner": "ann", "ids": {"run_id": "77"}}
     tracker_requests_total{method="GET",route="/runs/{run_id}",status="200"} 1.0
     tracker_request_seconds_bucket{route="/runs/{run_id}",le="0.005"} 1.0
 
 Both name the route and not the path: a run's id would make a time series of its own for every run. Neither has query
 strings, headers or bodies, in which names and keys travel. A request keeps the id that it brings in X-Request-ID, so
 that its way through several services can be followed; one that brings none is given one.
+
+Where keys are needed, the line of a request that may change something also says who asked, by the number of their key,
+and about what. These lines are the audit: `--quiet` does not leave them out. No line has a key in it, wherever somebody
+put it by mistake.
 """
 
 from __future__ import annotations
@@ -30,8 +35,12 @@ QUIET = {
     "/ui",
 }  # asked all day by machines, or a page's own files: counted, not logged
 
+KEY = re.compile(r"trk_[\w-]+")
+SAFE = ("GET", "HEAD", "OPTIONS")
+
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 log = logging.getLogger("tracker.server.requests")
+audit = logging.getLogger("tracker.server.audit")
 
 
 class JsonLines(logging.Formatter):
@@ -48,7 +57,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             entry["trace"] = self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=False)
+        return KEY.sub("trk_...", json.dumps(entry, ensure_ascii=False))
 
 
 class Figures:
@@ -96,4 +105,8 @@ class Observed:
             self._figures.seconds.labels(route).observe(seconds)
             if route not in QUIET or status >= 400:
                 figures = {"status": status, "ms": round(seconds * 1000, 1)}
-                log.info("%s %s", scope["method"], route, extra={"figures": figures})
+                caller = scope.get("state", {}).get("caller")  # of `auth`, if it came so far
+                changes = getattr(caller, "key_id", None) is not None and scope["method"] not in SAFE
+                if caller and changes:
+                    figures |= {"key": caller.key_id, "owner": caller.owner, "ids": scope.get("path_params", {})}
+                (audit if changes else log).info("%s %s", scope["method"], route, extra={"figures": figures})

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DatabaseError
 from .claim import Claim, FolderBusy
 from .config import BadSetting, Settings
 from .db import Database, sqlite
-from .observe import JsonLines
+from .observe import JsonLines, audit
 
 
 class CannotServe(Exception):
@@ -97,5 +97,6 @@ def log_lines(level: int) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    audit.setLevel(logging.INFO)
     for noisy in ("uvicorn", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -4,7 +4,9 @@ Each is an RFC 9457 `application/problem+json`, whose `detail` is a sentence tha
 
     Refusal
     ├── BadCursor           400   a page that we did not hand out, or that belongs to another question
-    ├── NotFound            404
+    ├── Unauthorized        401   no key, or none that counts
+    ├── Forbidden           403   a key that may not do this
+    ├── NotFound            404   also what is somebody else's
     ├── NameTaken           409
     ├── IllegalTransition   409   such as finished -> failed
     ├── TooManyPoints       413
@@ -27,12 +29,25 @@ class Refusal(Exception):
     status: ClassVar[int]
     kind: ClassVar[str]
     retry_after: int | None = None  # s, where it may be granted later
+    headers: ClassVar[dict[str, str]] = {}
 
 
 class BadCursor(Refusal):
     """The cursor is none of ours."""
 
     status, kind = 400, "bad-cursor"
+
+
+class Unauthorized(Refusal):
+    """We do not know who asks."""
+
+    status, kind, headers = 401, "unauthorized", {"WWW-Authenticate": "Bearer"}
+
+
+class Forbidden(Refusal):
+    """We know who asks, and they may not."""
+
+    status, kind = 403, "forbidden"
 
 
 class NotFound(Refusal):

@@ -56,12 +56,13 @@ class Experiment(Base):
     __tablename__ = "experiments"
 
     id: Mapped[Id]
-    name: Mapped[Name] = mapped_column(unique=True)
+    name: Mapped[Name]
     owner: Mapped[Name] = mapped_column(default="")
     description: Mapped[str] = mapped_column(Text, default="")
     created_at: Mapped[Ms]
 
-    __table_args__ = (_NEVER_REUSED,)
+    # Among one owner's: that somebody else has the name must neither show nor hinder.
+    __table_args__ = (UniqueConstraint("owner", "name", name="experiments_name"), _NEVER_REUSED)
 
 
 class Run(Base):
@@ -165,3 +166,4 @@ class ApiKey(Base):
     scope: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[Ms]
     revoked_at: Mapped[Ms | None]
+    last_used_at: Mapped[Ms | None]  # give or take a minute: not every request writes

@@ -7,12 +7,15 @@ import logging
 import signal
 import socket
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import uvicorn
 
+from . import store
 from .app import create_app
-from .config import PORT, PORTS
+from .config import PORT, PORTS, Settings
+from .db import Database
 from .opening import CannotServe, claimed, log_lines, opened, settings_for
 
 KEEP_ALIVE = 75  # s that an idle connection stays open: a client that only says that it lives does so every 15 s
@@ -27,10 +30,18 @@ def serve(
     settings = settings_for(folder)
     with claimed(settings) as claim, opened(settings) as database:
         listener = listen(host, port) if fd is None else inherited(fd)
-        address = f"http://{host}:{listener.getsockname()[1]}"
+        settings = replace(settings, host=listener.getsockname()[0])
+        everywhere = settings.host in ("0.0.0.0", "::")  # no address that anybody could ask
+        address = f"http://{'127.0.0.1' if everywhere else host}:{listener.getsockname()[1]}"
+        admin = _admin(settings, database)
         if port is None and fd is None and not address.endswith(f":{PORT}"):
             print(f"tracker: port {PORT} is busy, so this one is another")
-        app = create_app(settings, database, about)
+        try:
+            app = create_app(settings, database, about)
+        except OSError as error:
+            raise CannotServe(f"the secret of the sessions cannot be kept: {error}") from None
+        except ModuleNotFoundError as missing:
+            raise CannotServe(str(missing)) from None
         log_lines(logging.WARNING if quiet else logging.INFO)
         gc.collect()
         gc.freeze()  # what is there now stays, and need not be looked at ever again
@@ -42,7 +53,9 @@ def serve(
                 if claim:
                     claim.announce(address)
                 place = settings.folder if claim else database.name
-                print(f"tracker: {address}/ui/  (data in {place}; Ctrl-C ends it)", flush=True)
+                # Only for whoever sits at this machine: elsewhere, what a server prints is kept and read by others.
+                ticket = f"?ticket={app.state.gate.sessions.ticket(admin)}" if admin and settings.local else ""
+                print(f"tracker: {address}/ui/{ticket}  (data in {place}; Ctrl-C ends it)", flush=True)
 
             async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
                 app.state.live.close()  # uvicorn waits for answers under way, and these would never end
@@ -55,6 +68,24 @@ def serve(
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with suppress(KeyboardInterrupt):
             Server(config).run([listener])
+
+
+def _admin(settings: Settings, database: Database) -> int | None:
+    """The key with which whoever starts a server may sign in; None where none is needed. Raises CannotServe."""
+    if not settings.keys_needed:
+        if not settings.local:
+            print(f"tracker: TRACKER_AUTH is open: whoever reaches {settings.host} may read and change everything")
+        return None
+    with database.read() as session:
+        admin = store.keys.first_admin(session)
+    if admin is None:
+        why = "TRACKER_AUTH says so" if settings.auth else "others can reach it, or its database"
+        raise CannotServe(
+            f"this server needs keys ({why}), and there is none that may admin: make the first with "
+            f"`tracker key create NAME --dir {settings.folder}`, or say TRACKER_AUTH=open if whoever reaches it may do "
+            "everything"
+        )
+    return admin
 
 
 def listen(host: str, port: int | None) -> socket.socket:

@@ -5,6 +5,7 @@ const INTERVAL = 2000; // ms
 const state = document.querySelector("#state");
 const about = document.querySelector("#about");
 const main = document.querySelector("#experiments");
+const signIn = document.querySelector("#sign-in");
 
 function element(tag, { text = "", className = "" } = {}, ...children) {
   const node = document.createElement(tag);
@@ -16,9 +17,20 @@ function element(tag, { text = "", className = "" } = {}, ...children) {
 async function get(path) {
   const response = await fetch(path, { headers: { Accept: "application/json" } });
   const body = await response.json();
-  if (!response.ok) throw new Error(body.detail);
+  if (!response.ok) throw Object.assign(new Error(body.detail), { status: response.status });
   return body;
 }
+
+// The key goes to the server once, and comes back as a cookie that no script reads.
+signIn.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const body = JSON.stringify({ key: new FormData(signIn).get("key") });
+  signIn.reset();
+  const response = await fetch("/session", { method: "POST", headers: { "Content-Type": "application/json" }, body });
+  if (response.ok) return refresh();
+  state.textContent = (await response.json()).detail;
+  state.className = "bad";
+});
 
 const number = (value) => (typeof value === "number" ? Number(value.toPrecision(4)).toString() : value);
 
@@ -72,9 +84,17 @@ async function refresh() {
     const { items } = await get("/experiments?limit=20");
     const experiments = await Promise.all(items.map(({ id }) => get(`/experiments/${id}`)));
     main.replaceChildren(...experiments.map(section));
+    signIn.hidden = true;
     state.textContent = items.length ? "" : "No experiment yet. Train three runs: tracker demo";
     state.className = "";
   } catch (error) {
+    if (error.status === 401) {
+      main.replaceChildren();
+      signIn.hidden = false;
+      state.textContent = "This tracker needs a key.";
+      state.className = "";
+      return; // until somebody signs in
+    }
     state.textContent = `The tracker does not answer (${error.message}). Trying again.`;
     state.className = "bad";
   }

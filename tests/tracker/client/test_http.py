@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tracker.client.http import Api, Refused, Unanswered, pauses
+from tracker.client.http import Api, NotAllowed, Refused, Unanswered, pauses
 
 
 @contextmanager
@@ -107,3 +107,26 @@ def test_waiting_leaves_the_chance_of_a_training_alone() -> None:
     before = random.getstate()
     list(itertools.islice(pauses(), 3))
     assert random.getstate() == before
+
+
+@pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden"])
+def test_a_no_to_who_asks_may_become_a_yes(status: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So nothing is given up: the next request looks for a key anew."""
+    good = answer("200 OK", b"{}")
+    with answering(answer(status, b'{"detail": "no"}'), good) as url:
+        api = Api(url)
+        with pytest.raises(NotAllowed, match=f"{url} refuses: no .*TRACKER_KEY"):
+            api.request("GET", "/")
+        assert issubclass(NotAllowed, Unanswered)
+        assert api.request("GET", "/") == {}
+
+
+def test_a_key_that_cannot_be_used_is_a_no_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRACKER_KEY", "two words")
+    with pytest.raises(NotAllowed, match="TRACKER_KEY holds no key"):
+        Api("http://127.0.0.1:1").request("GET", "/")
+
+
+def test_an_answer_without_a_body_is_none() -> None:
+    with answering(answer("204 No Content", b"")) as url:
+        assert Api(url).request("DELETE", "/") is None

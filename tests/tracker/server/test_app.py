@@ -1,19 +1,13 @@
 """What holds for every route: refusals, hosts, pages, and the OpenAPI document."""
 
-import asyncio
-import json
-import socket
 import sqlite3
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import Any
 
 import httpx
 import pytest
-
-from tracker.server import app
 
 
 def problem(answer: httpx.Response) -> dict[str, Any]:
@@ -51,52 +45,6 @@ def test_a_refused_method_is_told_which_ones_there_are(http: httpx.Client, path:
     assert answer.headers["allow"] == allowed
 
 
-def trickle(connection: socket.socket) -> None:
-    """A body of which there is always more, but not for longer than a test may take."""
-    with suppress(OSError):  # the server does not want the rest
-        for _ in range(1000):
-            connection.sendall(b" ")
-            time.sleep(0.01)
-
-
-def test_a_body_that_comes_too_slowly_is_refused_and_the_connection_closed(
-    server: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(app, "BODY_SECONDS", 0.3)
-    head = "POST /experiments HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n"
-    answer = b""
-    with socket.create_connection(("127.0.0.1", httpx.URL(server.url).port or 0), timeout=20) as connection:
-        connection.sendall(head.encode())
-        sender = threading.Thread(target=trickle, args=(connection,))
-        sender.start()
-        with suppress(ConnectionResetError):
-            while part := connection.recv(65_536):
-                answer += part
-        sender.join()
-    start, _, body = answer.partition(b"\r\n\r\n")
-    assert start.startswith(b"HTTP/1.1 408")
-    assert b"content-type: application/problem+json" in start.lower()
-    assert json.loads(body)["detail"] == "a request has 0.3 seconds to send its body: send it in parts"
-
-
-@pytest.mark.parametrize(("kind", "pauses"), [("http", [0, 0.2]), ("lifespan", [0.2, 0.2])])
-def test_who_waits_for_something_else_than_a_body_may_wait(
-    monkeypatch: pytest.MonkeyPatch, kind: str, pauses: list[float]
-) -> None:
-    """For the client to leave, after the body: whoever sends a long answer does. Or for the end of the server."""
-    monkeypatch.setattr(app, "BODY_SECONDS", 0.05)
-    messages = iter(pauses)
-
-    async def receive() -> dict[str, str]:
-        await asyncio.sleep(next(messages))
-        return {"type": kind}
-
-    async def inner(scope: Any, limited: Any, send: Any) -> None:
-        assert [await limited() for _ in pauses] == [{"type": kind}] * 2
-
-    asyncio.run(app._BodyLimits(inner)({"type": kind}, receive, lambda message: asyncio.sleep(0)))
-
-
 def test_a_body_in_pieces_is_one_body(http: httpx.Client) -> None:
     def pieces() -> Iterator[bytes]:
         for piece in (b'{"name": ', b"", b'"in pieces"', b"}"):
@@ -122,7 +70,8 @@ def test_this_machine_may_call_us_by_any_of_its_names(http: httpx.Client, host: 
 def test_the_pages_load_nothing_from_elsewhere(http: httpx.Client) -> None:
     page = http.get("/ui/")
     assert page.status_code == 200
-    assert page.headers["content-security-policy"] == "default-src 'self'; frame-ancestors 'none'"
+    policy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    assert page.headers["content-security-policy"] == policy
     assert "tracker" in page.text
     assert "://" not in page.text
     for name in ("page.js", "page.css", "icon.svg"):

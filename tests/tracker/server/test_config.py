@@ -76,3 +76,42 @@ def test_the_environment_switches_the_further_tiers_on() -> None:
     told = {"TRACKER_REDIS_URL": "rediss://:s@h:1/2", "TRACKER_RATE_LIMIT": "2.5", "TRACKER_STREAMS": "7"}
     settings = Settings.from_environment(told)
     assert (settings.redis_url, settings.rate_limit, settings.streams) == ("rediss://:s@h:1/2", 2.5, 7)
+
+
+@pytest.mark.parametrize("auth", ["yes", "Required", "0"])
+def test_a_word_for_auth_that_means_nothing_is_refused(auth: str) -> None:
+    with pytest.raises(BadSetting, match='TRACKER_AUTH is "required" or "open"'):
+        Settings.from_environment({"TRACKER_AUTH": auth})
+
+
+@pytest.mark.parametrize("origin", ["*", "lab.example", "https://lab.example/page", "file:///page"])
+def test_what_is_no_origin_is_refused(origin: str) -> None:
+    with pytest.raises(BadSetting, match="TRACKER_ORIGINS has .* write one like https://lab.example"):
+        Settings.from_environment({"TRACKER_ORIGINS": origin})
+
+
+def test_origins_are_written_as_browsers_write_them() -> None:
+    settings = Settings.from_environment({"TRACKER_ORIGINS": "https://Lab.example/ , http://127.0.0.1:8888"})
+    assert settings.origins == {"https://lab.example", "http://127.0.0.1:8888"}
+
+
+@pytest.mark.parametrize(
+    ("host", "auth", "database_url", "needed"),
+    [
+        ("127.0.0.1", "", "", False),
+        ("localhost", "", "", False),
+        ("::1", "", "", False),
+        ("0.0.0.0", "", "", True),
+        ("::", "", "", True),
+        ("lab.example", "", "", True),
+        ("127.0.0.1", "", "postgresql://db/tracker", True),
+        ("127.0.0.1", "required", "", True),
+        ("0.0.0.0", "open", "postgresql://db/tracker", False),
+    ],
+)
+def test_keys_are_needed_where_others_reach_the_data(host: str, auth: str, database_url: str, needed: bool) -> None:
+    assert Settings(host=host, auth=auth, database_url=database_url).keys_needed is needed
+
+
+def test_what_is_secret_is_not_shown() -> None:
+    assert "hidden" not in repr(Settings(secret="hidden", database_url="postgresql://u:hidden@db/x"))

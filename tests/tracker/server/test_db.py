@@ -190,3 +190,29 @@ def test_a_database_of_each_earlier_version_is_brought_up_with_its_rows_and_back
     database.migrate()
     found, newest = database.versions()
     assert found == newest
+
+
+def test_owners_come_without_the_loss_of_a_run_or_the_reuse_of_an_id(untouched: Callable[[], Database]) -> None:
+    """0003 makes the table of experiments anew on SQLite, and runs refer to it."""
+    database = untouched()
+    database.migrate("0002")
+    with database.write() as session:
+        for name in "ab":
+            session.execute(ADD, {"name": name})
+        session.execute(
+            text(
+                "INSERT INTO runs (experiment_id, external_id, name, status, params, tags, created_at, fences)"
+                " VALUES (1, 'x', 'n', 'killed', '{}', '{}', 5, '[]')"
+            )
+        )
+        session.execute(text("DELETE FROM experiments WHERE name = 'b'"))
+    database.migrate()
+    with database.write() as session:
+        assert session.execute(text("SELECT count(*) FROM runs")).scalar_one() == 1
+        if database.is_sqlite:
+            assert session.execute(text("PRAGMA foreign_key_check")).all() == []
+            assert session.execute(text("PRAGMA foreign_keys")).scalar_one() == 1
+        session.execute(ADD, {"name": "c"})
+        assert session.execute(text("SELECT max(id) FROM experiments")).scalar_one() == 3
+        session.execute(text("DELETE FROM experiments WHERE id = 1"))
+        assert session.execute(text("SELECT count(*) FROM runs")).scalar_one() == 0

@@ -101,3 +101,61 @@ def test_a_fault_is_logged_under_the_request_that_met_it(
     assert line["request"] == "f-1"
     with httpx.Client(base_url=server.url) as other:  # after a fault the server gives up the connection
         wait_until(lambda: counted(other, "GET", "/runs/{run_id}", 500) == 1)
+
+
+@pytest.mark.parametrize("key", ["ann", "root"])
+def test_who_changes_what_is_in_its_line(guarded: Any, lines: Any, key: str, wait_until: Callable[..., None]) -> None:
+    with guarded.client(guarded.keys[key]) as client:
+        experiment = client.post("/experiments", json={"name": f"audited by {key}"}).json()["id"]
+        client.delete(f"/experiments/{experiment}")
+        client.delete(f"/experiments/{experiment}")
+        client.get("/experiments")
+    wait_until(lambda: len(lines()) == 4)
+    created, deleted, again, listed = lines()
+    assert (created["owner"], created["status"], created["ids"]) == (key, 201, {})
+    assert (deleted["says"], deleted["status"]) == ("DELETE /experiments/{experiment_id}", 204)
+    assert (deleted["key"], deleted["ids"]) == (created["key"], {"experiment_id": str(experiment)})
+    assert again["status"] == 404
+    assert "key" not in listed
+
+
+def test_who_signs_in_is_in_its_line(guarded: Any, lines: Any) -> None:
+    with guarded.client() as client:
+        client.post("/session", json={"key": guarded.keys["bob"]})
+    (line,) = lines()
+    assert (line["owner"], line["status"]) == ("bob", 204)
+
+
+def test_no_line_has_a_secret_wherever_somebody_put_it(
+    guarded: Any, caplog: pytest.LogCaptureFixture, lines: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Header, cookie, query, path, body and a fault whose trace names it: read as it is written to the log."""
+    caplog.set_level(logging.DEBUG)
+    key = guarded.keys["ann"]
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(JsonLines())
+    handler.addFilter(lambda record: not record.name.startswith("http"))  # of the browser, in the same process
+    logging.getLogger().addHandler(handler)
+    try:
+        with guarded.client(Origin=guarded.server.url) as browser, guarded.client(key) as client:
+            browser.post("/session", json={"key": key})
+            cookie = browser.cookies[guarded.server.app.state.gate.sessions.cookie]
+            ticket = client.post("/tickets").json()["path"].partition("=")[2]
+            browser.get(f"/ui/?ticket={ticket}")
+            for path in ("/runs", f"/runs/{key}", f"/{key}"):
+                for method in ("GET", "DELETE"):
+                    client.request(method, path, params={"key": key, "cursor": key, "ticket": ticket})
+            client.get("/experiments", headers={"X-Request-ID": key})
+            for _ in range(2):
+                client.post("/experiments", json={"name": key})
+            monkeypatch.setattr(guarded.server.app.state, "figures", key)
+            client.get("/metrics")
+            monkeypatch.undo()
+    finally:
+        logging.getLogger().removeHandler(handler)
+    said = written.getvalue() + json.dumps(lines())
+    assert "Traceback" in said
+    for secret in (key, cookie, ticket, guarded.server.app.state.gate.sessions._secret.hex()):
+        assert secret not in said
+    assert "trk_..." in said

@@ -29,7 +29,7 @@ class TestOnPostgres:
     def test_tables_are_made_when_somebody_says_so(
         self, tmp_path: Path, postgres_url: str, serve: Any, run_tracker: Any
     ) -> None:
-        environment = {"TRACKER_DATABASE_URL": plain(postgres_url)}
+        environment = {"TRACKER_DATABASE_URL": plain(postgres_url), "TRACKER_AUTH": "open"}
         refused = run_tracker("serve", "--dir", str(tmp_path), **environment)
         assert refused.returncode == 1
         assert "has no tables, and this tracker needs" in refused.stderr
@@ -45,7 +45,7 @@ class TestOnPostgres:
         assert not (tmp_path / "tracker.db").exists()
 
     def test_the_doctor_knows_it(self, tmp_path: Path, postgres_url: str, run_tracker: Any) -> None:
-        environment = {"TRACKER_DATABASE_URL": plain(postgres_url)}
+        environment = {"TRACKER_DATABASE_URL": plain(postgres_url), "TRACKER_AUTH": "open"}
         password = plain(postgres_url).split(":")[2].partition("@")[0]
         before = run_tracker("doctor", "--dir", str(tmp_path), **environment)
         assert "tables of version None: `tracker migrate` makes them" in before.stdout

@@ -6,7 +6,7 @@ event loop goes on. Each opens its transaction itself, so the commit is done bef
 exception: a stream that is open for an hour would hold a thread for an hour.)
 """
 
-from . import curves, events, experiments, health, runs
+from . import curves, events, experiments, health, keys, runs, session
 from .route import router
 
-__all__ = ["curves", "events", "experiments", "health", "router", "runs"]
+__all__ = ["curves", "events", "experiments", "health", "keys", "router", "runs", "session"]

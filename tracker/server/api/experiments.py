@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from anyio import CancelScope
-from fastapi import Response, status
+from fastapi import Query, Response, status
 from fastapi.concurrency import iterate_in_threadpool, run_in_threadpool
 from fastapi.responses import StreamingResponse
 from sqlalchemy.orm import Session
@@ -14,10 +14,12 @@ from sqlalchemy.orm import Session
 from tracker.values import now_ms
 
 from .. import store, wire
+from ..auth import Who
 from ..db import Database
 from ..store.pages import PAGE
 from .route import Cursor, Db, Id, Limit, Readers, RunQuery, kept, refuses, router
 
+Mine = Annotated[bool, Query(description="not those of others that an admin sees, too")]
 _EXPORT_TYPES = {"jsonl": "application/x-ndjson", "csv": "text/csv"}
 _EXPORT: dict[int | str, dict[str, Any]] = {
     200: {"content": {name: {"schema": {"type": "string"}} for name in _EXPORT_TYPES.values()}}
@@ -25,22 +27,23 @@ _EXPORT: dict[int | str, dict[str, Any]] = {
 
 
 @router.post("/experiments", status_code=status.HTTP_201_CREATED, responses=refuses(409, 413))
-def create_experiment(body: wire.ExperimentCreate, db: Db, response: Response) -> wire.ExperimentOut:
-    """Creates an experiment; its name is unique."""
+def create_experiment(body: wire.ExperimentCreate, db: Db, who: Who, response: Response) -> wire.ExperimentOut:
+    """Creates an experiment; its name is unique among those of its owner."""
     with db.write() as session:
         created_at = now_ms() if body.at is None else body.at
-        experiment = store.experiments.create_experiment(session, body.name, body.description, created_at)
+        experiment = store.experiments.create_experiment(session, body.name, body.description, created_at, who.owner)
     response.headers["Location"] = f"/experiments/{experiment.id}"
     return wire.ExperimentOut.model_validate(experiment)
 
 
 @router.get("/experiments", responses=refuses(400))
 def list_experiments(
-    db: Db, name: str | None = None, cursor: Cursor = None, limit: Limit = PAGE
+    db: Db, who: Who, name: str | None = None, mine: Mine = False, cursor: Cursor = None, limit: Limit = PAGE
 ) -> wire.Page[wire.ExperimentItem]:
     """Lists experiments, newest first."""
     with db.read() as session:
-        page = store.experiments.list_experiments(session, name=name, cursor=cursor, limit=limit)
+        owner = who.owner if mine else who.sees
+        page = store.experiments.list_experiments(session, name=name, owner=owner, cursor=cursor, limit=limit)
         return wire.Page[wire.ExperimentItem].model_validate(page)
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from fastapi import Response, status
 
 from .. import store, wire
+from ..auth import Who
 from ..db import Database
 from .route import Db, Id, Readers, RunQuery, kept, refuses, router, timed
 
@@ -33,15 +34,15 @@ def create_run(experiment_id: Id, body: wire.RunCreate, db: Db, readers: Readers
 
 
 @router.get("/runs", response_model=wire.Page[wire.RunItem], responses=refuses(400))
-def list_all_runs(db: Db, query: RunQuery, readers: Readers) -> Response:
+def list_all_runs(db: Db, who: Who, query: RunQuery, readers: Readers) -> Response:
     """Lists runs of all experiments, the newest first or as `sort` says; for instance those of one `job`."""
-    question = {"runs": None, **query.model_dump()}
-    return kept(readers.cache.read(question, lambda: [], partial(_page, db, None, query)))
+    question = {"runs": None, "owner": who.sees, **query.model_dump()}
+    return kept(readers.cache.read(question, lambda: [], partial(_page, db, None, query, who.sees)))
 
 
-def _page(db: Database, experiment_id: int | None, query: wire.RunQuery) -> bytes:
+def _page(db: Database, experiment_id: int | None, query: wire.RunQuery, owner: str | None = None) -> bytes:
     with db.read() as session:
-        page = store.runs.list_runs(session, experiment_id, **query.model_dump())
+        page = store.runs.list_runs(session, experiment_id, owner=owner, **query.model_dump())
         return wire.Page[wire.RunItem].model_validate(page).model_dump_json().encode()
 
 

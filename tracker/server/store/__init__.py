@@ -7,11 +7,12 @@
     curves        one key of one run, read whole or in buckets
     changes       what of a run is newer than somebody has seen
     archive       an experiment as text, for another tracker or another program
+    keys          who may call, and whose experiments and runs are
 
 Each function is given a session whose transaction somebody else began and will end (`Database.read`, `.write`), so that
 one request is one transaction.
 """
 
-from . import archive, changes, curves, experiments, points, runs
+from . import archive, changes, curves, experiments, keys, points, runs
 
-__all__ = ["archive", "changes", "curves", "experiments", "points", "runs"]
+__all__ = ["archive", "changes", "curves", "experiments", "keys", "points", "runs"]

@@ -13,13 +13,13 @@ from .pages import PAGE, Page, from_cursor, is_more, to_cursor
 ORDER = "newest"
 
 
-def create_experiment(session: Session, name: str, description: str, at: int) -> Experiment:
-    """A new experiment. Raises NameTaken.
+def create_experiment(session: Session, name: str, description: str, at: int, owner: str = "") -> Experiment:
+    """A new experiment. Raises NameTaken where its owner has one of that name.
 
     There is no look-up before the insert: between the two, somebody else could take the name. The database's unique
     constraint is the only judge that sees everybody.
     """
-    experiment = Experiment(name=name, description=description, created_at=at)
+    experiment = Experiment(name=name, owner=owner, description=description, created_at=at)
     session.add(experiment)
     try:
         session.flush()
@@ -37,12 +37,19 @@ def get_experiment(session: Session, experiment_id: int) -> Experiment:
 
 
 def list_experiments(
-    session: Session, *, name: str | None = None, cursor: str | None = None, limit: int = PAGE
+    session: Session,
+    *,
+    name: str | None = None,
+    owner: str | None = None,
+    cursor: str | None = None,
+    limit: int = PAGE,
 ) -> Page:
-    """Experiments, newest first, each with its `run_count`; or the one called `name`. Raises BadCursor."""
+    """Experiments, newest first, each with its `run_count`: of one `owner`, of one `name`. Raises BadCursor."""
     query = select(Experiment).order_by(Experiment.id.desc()).limit(limit + 1)
     if name is not None:
         query = query.where(Experiment.name == name)
+    if owner is not None:
+        query = query.where(Experiment.owner == owner)
     if cursor is not None:
         query = query.where(Experiment.id < from_cursor(cursor, ORDER)[-1])
     rows = session.scalars(query).all()

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session, aliased
 from tracker.values import ENDED, TRANSITIONS, Status, decode, encode
 
 from ..problem import BadCursor, IllegalTransition, NotFound
-from ..schema import Metric, Run
+from ..schema import Experiment, Metric, Run
 from .curves import nan_of, seal
 from .experiments import get_experiment
 from .pages import PAGE, Page, from_cursor, is_more, to_cursor
@@ -159,6 +159,7 @@ def list_runs(
     session: Session,
     experiment_id: int | None,
     *,
+    owner: str | None = None,
     status: Collection[Status] = (),
     job: str | None = None,
     keys: Collection[str] = (),
@@ -166,7 +167,7 @@ def list_runs(
     cursor: str | None = None,
     limit: int = PAGE,
 ) -> Page:
-    """The experiment's runs (None: all there are), each with `latest`: the newest point of each curve, by key.
+    """The experiment's runs (None: all, or one `owner`'s), each with `latest`: the newest point of each curve, by key.
 
     `status` and `job` choose runs (the job of an array stands for each of its tasks), `keys` curves; none: all. `sort`
     is a metric's key, "loss" for the lowest newest value first or "-loss" for the highest; without it, the newest runs
@@ -181,6 +182,8 @@ def list_runs(
     query = select(Run, *([] if sort is None else [part, value])).limit(limit + 1)
     if experiment_id is not None:
         query = query.where(Run.experiment_id == experiment_id)
+    if owner is not None:
+        query = query.where(Run.experiment_id.in_(select(Experiment.id).where(Experiment.owner == owner)))
     if sort is None:
         query = query.order_by(Run.id.desc())
     else:
