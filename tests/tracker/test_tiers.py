@@ -73,6 +73,7 @@ class Load:
         self.answers: list[httpx.Response] = []  # to the one of them that we can look into
         self.heard = 0  # of these, how many said that the points were taken
         self._folder = folder
+        self._given_up = False
         experiment = httpx.post(f"{url}/experiments", json={"name": "e"}).json()["id"]
         raw = httpx.post(f"{url}/experiments/{experiment}/runs", json={"external_id": "raw"}).json()["id"]
         self._client = threading.Thread(target=self._train)
@@ -85,6 +86,12 @@ class Load:
         """Bytes that our client has not heard of yet; also what it has not yet written down."""
         with closing(Spool(self._folder / "spool" / "client.jsonl")) as spool:
             return spool.unsent
+
+    def give_up(self) -> None:
+        """The test has failed already."""
+        self._given_up = True
+        self._client.join()
+        self._sender.join()
 
     def end(self) -> None:
         """All is sent, and nothing was refused."""
@@ -103,6 +110,8 @@ class Load:
                 if step % AGAIN == AGAIN - 1:
                     run.log(dict.fromkeys(metrics(step), 1e9), step)
                 run.log(metrics(step), step)
+                if self._given_up:
+                    return
                 if step % 15 == 0:
                     time.sleep(0.02)
 
@@ -111,7 +120,7 @@ class Load:
         with httpx.Client(timeout=20) as http:
             for step in range(REQUESTS):
                 points = [{"key": "loss", "value": step / 7, "step": step, "at": step}]
-                while time.monotonic() < deadline:
+                while time.monotonic() < deadline and not self._given_up:
                     try:
                         answer = http.post(f"{self.url}/runs/{run}/metrics", json={"points": points})
                     except httpx.TransportError:
@@ -160,13 +169,15 @@ def load(tmp_path: Path, wait_until: Any) -> Any:
     """Begins a load at an address. At the end of the block all of it is there, read back from that address."""
 
     @contextmanager
-    def begin(url: str) -> Iterator[Load]:
+    def begin(url: str, heard: int = 20) -> Iterator[Load]:
         load = Load(url, tmp_path / "client")
         try:
-            wait_until(lambda: load.heard > 20 and load._folder.exists())
+            wait_until(lambda: load.heard > heard)
             yield load
-        finally:
             load.end()
+        except BaseException:
+            load.give_up()
+            raise
         expect(url, "client", everything(), wait_until)
         expect(url, "raw", {"loss": [(step, step / 7) for step in range(REQUESTS)]}, wait_until)
         assert load.heard == REQUESTS
@@ -319,6 +330,35 @@ class TestACut:
             network.heal()
 
 
+@pytest.fixture
+def read_only(postgres_server: Any) -> Iterator[Any]:
+    """Makes the database one that takes no changes, as after a failover; called with False, or at the end, no more."""
+
+    def change(on: bool = True) -> None:
+        with psycopg.connect(postgres_server.url.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute(f"ALTER SYSTEM {'SET' if on else 'RESET'} default_transaction_read_only{' = on' * on}")
+            connection.execute("SELECT pg_reload_conf()")
+
+    yield change
+    change(False)
+
+
+def test_a_database_that_takes_no_changes(
+    tmp_path: Path, tier: Any, serve: Any, load: Any, read_only: Any, run_tracker: Any, wait_until: Any
+) -> None:
+    """No message is to blame for that, and none is put among the dead."""
+    _, url = serve(tmp_path, 0, **tier)
+    with load(url) as at_work:
+        read_only()
+        if "TRACKER_QUEUE" in tier:
+            log = tmp_path / "worker-0.log"
+            wait_until(lambda: "the database cannot store anything" in log.read_text())
+            assert run_tracker("dead", "list", **tier).stdout == "tracker: no message is dead\n"
+        else:
+            wait_until(lambda: at_work.answers[-1].status_code == 503)
+        read_only(False)
+
+
 def publish(environment: Any, *bodies: bytes) -> None:
     async def all_of_them() -> None:
         broker = Broker(environment["TRACKER_RABBITMQ_URL"], environment["TRACKER_QUEUE"], 100_000)
@@ -381,10 +421,10 @@ def test_a_message_that_nobody_can_store(
 def test_a_full_queue(tmp_path: Path, on_queue: Any, serve: Any, worker: Any, load: Any, wait_until: Any) -> None:
     """The points wait in the client's spool."""
     _, url = serve(tmp_path, 0, **on_queue, TRACKER_QUEUE_LENGTH="25")
-    with load(url) as at_work:
+    with load(url, heard=3) as at_work:
         wait_until(lambda: at_work.answers[-1].status_code == 503)
         assert "the queue is full" in at_work.answers[-1].json()["detail"]
-        wait_until(lambda: not at_work._client.is_alive() or at_work.unsent > 10_000)
+        wait_until(lambda: at_work.unsent > 10_000)
         worker(on_queue)
 
 
