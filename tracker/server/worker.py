@@ -70,12 +70,11 @@ class Worker:
         channel = await self._broker.channel()
         await channel.set_qos(prefetch_count=2 * MESSAGES)
         self._incoming = asyncio.Queue()
+        broken: asyncio.Future[Any] = asyncio.ensure_future(channel.closed())
+        # When somebody deletes the queue, the channel stays and we are told once.
+        (await channel.get_underlay_channel()).on_consumer_cancel_callbacks.add(lambda _: broken.cancel())
         await (await self._broker.queue(self._broker.points)).consume(self._incoming.put)
         log.info("waiting for points")
-        broken: asyncio.Future[Any] = asyncio.ensure_future(channel.closed())
-        # Somebody has deleted the queue: we are told once, and the channel stays.
-        gone = (await channel.get_underlay_channel()).on_consumer_cancel_callbacks
-        gone.add(lambda _: broken.cancel())
         try:
             while not self._stopping.is_set():
                 if messages := await self._batch(broken):

@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -101,7 +102,7 @@ def test_what_it_had_in_hand_when_the_queue_did_not_answer_comes_again(
 
 
 def test_a_queue_that_somebody_has_deleted_is_declared_again(
-    on_queue: Any, database: Database, worker: Any, wait_until: Any
+    tmp_path: Path, on_queue: Any, database: Database, worker: Any, wait_until: Any
 ) -> None:
     async def delete() -> None:
         broker = Broker(on_queue["TRACKER_RABBITMQ_URL"], on_queue["TRACKER_QUEUE"], 1000)
@@ -112,6 +113,7 @@ def test_a_queue_that_somebody_has_deleted_is_declared_again(
     worker(on_queue)
     wait_until(lambda: stored(database))
     asyncio.run(delete())
+    wait_until(lambda: "the queue does not answer" in (tmp_path / "worker-0.log").read_text())
     queued(on_queue, batch(0.6, start=1))
     wait_until(lambda: stored(database) == {0: 0.5, 1: 0.6})
 
