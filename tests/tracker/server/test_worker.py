@@ -62,9 +62,9 @@ def left(on_queue: Any, name: str = "points") -> int:
 
     async def count() -> int:
         broker = Broker(on_queue["TRACKER_RABBITMQ_URL"], on_queue["TRACKER_QUEUE"], 1000)
-        queue = await (await broker.channel()).declare_queue(getattr(broker, name), passive=True)
+        found = await broker.count(getattr(broker, name))
         await broker.close()
-        return queue.declaration_result.message_count or 0
+        return found
 
     return asyncio.run(count())
 
