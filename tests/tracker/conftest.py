@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -109,24 +109,29 @@ class Proxy:
         self._threads[0].start()
         self.port: int = self._listener.getsockname()[1]
 
-    def hold(self) -> None:
-        """Connections stay, and nothing passes."""
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Meanwhile, connections stay, and nothing passes."""
         self._passing.clear()
+        try:
+            yield
+        finally:
+            self._passing.set()
 
-    def cut(self) -> None:
-        """Connections break, and new ones do too."""
+    @contextmanager
+    def cut(self) -> Iterator[None]:
+        """Connections break, and so do new ones meanwhile."""
         self._broken = True
         self._hang_up()
-
-    def heal(self) -> None:
-        """All is as it was before."""
-        self._broken = False
-        self._passing.set()
+        try:
+            yield
+        finally:
+            self._broken = False
 
     def close(self) -> None:
         """Ends every connection and every thread."""
-        self.cut()
-        self._passing.set()
+        self._broken = True
+        self._hang_up()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)  # wakes who waits in accept()
         self._listener.close()
