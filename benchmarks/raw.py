@@ -16,7 +16,8 @@ from typing import Any
 from tracker.server.db import Database, sqlite
 from tracker.server.schema import Metric
 from tracker.server.store import experiments, runs
-from tracker.server.store.points import KEEP_LATEST, ROWS, TOUCH, UPSERT, VERSION
+from tracker.server.store.points import KEEP_LATEST, TOUCH, VERSION
+from tracker.server.store.upsert import EACH
 from tracker.values import now_ms
 
 
@@ -50,7 +51,7 @@ class Raw:
     def store(self, batch: Batch) -> None:
         """One transaction."""
         self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.executemany(UPSERT.replace("{rows}", ROWS["sqlite"]), batch.points)
+        self._connection.executemany(EACH, batch.points)
         self._connection.executemany(KEEP_LATEST, batch.newest)
         (version,) = self._connection.execute(VERSION, {"run_id": batch.run_id}).fetchone()
         self._connection.executemany(TOUCH, [{"id": row["id"], "version": version + 1} for row in batch.newest])
