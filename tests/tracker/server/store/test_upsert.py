@@ -61,7 +61,7 @@ def test_a_server_that_dies_meanwhile_is_one_that_is_away(
                 other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY %'")
             return super().__iter__()
 
-    with pytest.raises(UNREACHABLE), database.write() as session:
+    with pytest.raises(UNREACHABLE, match="COPY pg_temp"), database.write() as session:
         upsert.upsert(session.connection(), Rows([(1, 0, 1.0, 0)] * 100_000))
     with database.write() as session:
         assert stored(session) == {}
