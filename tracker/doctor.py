@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from . import __version__
 from .client.http import Api, NotAllowed, Refused, Unanswered
@@ -49,8 +50,7 @@ def examine(url: str, folder: Path) -> Iterator[Finding]:
     yield _packages()
     yield _environment(os.environ)
     yield _folder(folder)
-    yield from _database(folder)
-    yield from _redis(os.environ)
+    yield from _configured(folder)
     yield from _server(url, folder)
     yield from _spools(folder)
 
@@ -71,7 +71,7 @@ def _environment(environment: Mapping[str, str]) -> Finding:
 
 def _shown(name: str, value: str) -> str:
     """What is secret stays so: what a doctor says is pasted into mails."""
-    return "***" if name in SECRETS else re.sub(r"(?<=://)[^/@]*@", "***@", value)
+    return "***" if name in SECRETS else re.sub(r"(?<=://)([^/@:]*:).*(?=@)", r"\1***", value)
 
 
 def _folder(folder: Path) -> Finding:
@@ -83,16 +83,22 @@ def _folder(folder: Path) -> Finding:
     return Finding("folder", found, "" if free > LITTLE else "make room: on a full disk nothing can be stored")
 
 
-def _database(folder: Path) -> Iterator[Finding]:
+def _configured(folder: Path) -> Iterator[Finding]:
+    """The database, and the services that the environment names."""
     try:
         settings = Settings.from_environment(os.environ | {"TRACKER_DIR": str(folder)})
-    except BadSetting as error:
-        yield Finding("settings", str(error), "set it right, and ask again")
+        driver = remote.driver() if settings.redis_url else None
+    except (ModuleNotFoundError, BadSetting) as error:
+        yield Finding("settings", str(error), "`tracker serve` will not start before this is mended")
         return
     if not settings.database_url and not (folder / "tracker.db").exists():
         yield Finding("database", f"none in {folder} yet: `tracker serve` makes it")
     elif all(find_spec(name) for name in EXTRAS["server"]):
         yield _tables(settings)
+    if driver:
+        yield _redis(settings.redis_url, driver)
+    if settings.rabbitmq_url:
+        yield _queue(settings)
 
 
 def _tables(settings: Settings) -> Finding:
@@ -123,25 +129,31 @@ def _tables(settings: Settings) -> Finding:
     return Finding("database", f"{found}, and this tracker knows {newest} at most", elsewhere)
 
 
-def _redis(environment: Mapping[str, str]) -> Iterator[Finding]:
+def _redis(url: str, driver: Any) -> Finding:
+    with closing(driver.Redis.from_url(url, socket_timeout=5.0, socket_connect_timeout=5.0)) as client:
+        try:
+            found = client.info("server")
+        except (driver.RedisError, OSError) as error:
+            remedy = "start it, or unset TRACKER_REDIS_URL: without it the tracker does its work more slowly"
+            return Finding("redis", f"{_shown('', url)} does not answer ({error})", remedy)
+    name, version = ("Valkey", "valkey_version") if "valkey_version" in found else ("Redis", "redis_version")
+    return Finding("redis", f"{_shown('', url)} answers, {name} {found.get(version)}")
+
+
+def _queue(settings: Settings) -> Finding:
+    where = _shown("", settings.rabbitmq_url)
     try:
-        url = Settings.from_environment(environment).redis_url
-        driver = remote.driver() if url else None
-    except (ModuleNotFoundError, ValueError) as error:
-        yield Finding("settings", str(error), "`tracker serve` will not start before this is mended")
-        return
-    if driver:
-        with closing(driver.Redis.from_url(url, socket_timeout=5.0, socket_connect_timeout=5.0)) as client:
-            try:
-                found = client.info("server")
-            except (driver.RedisError, OSError) as error:
-                remedy = "start it, or unset TRACKER_REDIS_URL: without it the tracker does its work more slowly"
-                yield Finding("redis", f"{_shown('', url)} does not answer ({error})", remedy)
-            else:
-                name, version = (
-                    ("Valkey", "valkey_version") if "valkey_version" in found else ("Redis", "redis_version")
-                )
-                yield Finding("redis", f"{_shown('', url)} answers, {name} {found.get(version)}")
+        from .server.dead import count
+        from .server.opening import CannotServe
+    except ModuleNotFoundError as missing:
+        remedy = "pip install 'tracker-workbook[rabbitmq]'"
+        return Finding("queue", f"TRACKER_RABBITMQ_URL is set, and {missing.name} is missing", remedy)
+    try:
+        waiting, dead = count(settings)
+    except CannotServe as reason:
+        return Finding("queue", f"{where} does not answer", str(reason))
+    found = f"{where} answers; {waiting} batches of points wait for a worker, {dead} could not be stored"
+    return Finding("queue", found, "`tracker dead list` says why" if dead else "")
 
 
 def _server(url: str, folder: Path) -> Iterator[Finding]:

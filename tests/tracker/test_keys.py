@@ -66,7 +66,6 @@ class TestServe:
         [
             ([], {"TRACKER_AUTH": "required"}, "TRACKER_AUTH says so"),
             (["--host", "0.0.0.0"], {}, "others can reach it"),
-            ([], {"TRACKER_DATABASE_URL": "postgresql://127.0.0.1/x"}, "others can reach it, or its database"),
         ],
     )
     def test_without_a_key_it_says_how_to_make_one(
@@ -75,6 +74,15 @@ class TestServe:
         said = refused(tracker("serve", "--dir", str(tmp_path), "--port", "0", *arguments, **environment))
         assert f"this server needs keys ({why}" in said
         assert f"`tracker key create NAME --dir {tmp_path}`, or say TRACKER_AUTH=open" in said
+
+    def test_who_shares_a_database_needs_keys(self, tmp_path: Path, postgres_tables: str) -> None:
+        shared = {"TRACKER_DATABASE_URL": postgres_tables}
+        said = refused(tracker("serve", "--dir", str(tmp_path), "--port", "0", **shared))
+        assert "this server needs keys (others can reach it, or its database)" in said
+        key = key_of(tracker("key", "create", "root", "--dir", str(tmp_path), **shared))
+        with serving(tmp_path, TRACKER_AUTH="", **shared) as (url, _):
+            assert httpx.get(f"{url}/experiments").status_code == 401
+            assert httpx.get(f"{url}/experiments", headers={"Authorization": f"Bearer {key}"}).status_code == 200
 
     def test_another_word_for_it_is_refused(self, tmp_path: Path) -> None:
         said = refused(tracker("serve", "--dir", str(tmp_path), TRACKER_AUTH="yes"))

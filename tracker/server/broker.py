@@ -128,6 +128,11 @@ class Broker:
         """One of the two. Raises one of AWAY."""
         return await (await self.channel()).get_queue(name, ensure=False)
 
+    async def count(self, name: str) -> int:
+        """How many messages are in it that nobody has taken. Raises one of AWAY."""
+        queue = await (await self.channel()).declare_queue(name, passive=True)
+        return queue.declaration_result.message_count or 0
+
     async def publish(self, name: str, body: bytes, headers: dict[str, Any] | None = None) -> None:
         """Returns when RabbitMQ has it for good. Raises one of AWAY, and DeliveryError when the queue is full."""
         message = aio_pika.Message(body, headers=headers, delivery_mode=aio_pika.DeliveryMode.PERSISTENT)

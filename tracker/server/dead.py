@@ -41,6 +41,15 @@ def requeue(settings: Settings, at_most: int) -> int:
     return _run(settings, move)
 
 
+def count(settings: Settings) -> tuple[int, int]:
+    """How many messages wait for a worker, and how many are dead. Raises CannotServe."""
+
+    async def look(broker: Broker) -> tuple[int, int]:
+        return await broker.count(broker.points), await broker.count(broker.dead)
+
+    return _run(settings, look)
+
+
 def _run(settings: Settings, act: Callable[[Broker], Awaitable[Found]]) -> Found:
     async def connected() -> Found:
         broker = Broker.of(settings)

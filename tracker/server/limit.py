@@ -47,6 +47,13 @@ return string.format('%.6f', wait)
 """
 
 
+def _name(request: Request) -> str:
+    known = getattr(request.state, "caller", None)
+    if known is not None and known.key_id is not None:
+        return f"key {known.key_id}"
+    return request.client.host if request.client else ""
+
+
 class Limit:
     """Everybody's buckets."""
 
@@ -64,7 +71,7 @@ class Limit:
         """Takes a token for the request. Raises TooManyRequests where there is none."""
         if not self._rate or getattr(request.scope.get("route"), "path", "") in FREE:
             return
-        caller = str(getattr(request.state, "caller", None) or (request.client.host if request.client else ""))
+        caller = _name(request)
         if self._remote is None:
             wait = self.take(caller)
         else:

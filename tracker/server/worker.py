@@ -13,7 +13,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from aio_pika.abc import AbstractIncomingMessage
@@ -23,6 +23,7 @@ from . import store
 from .broker import AWAY, REASON, Broker, decode_batch
 from .config import Settings
 from .db import UNREACHABLE, Database
+from .fanout import Fanout
 from .opening import log_lines, opened
 from .problem import Refusal
 
@@ -38,8 +39,8 @@ Messages = Sequence[tuple[AbstractIncomingMessage, store.points.Batch]]
 class Worker:
     """One consumer of the queue. There may be several: each message goes to one of them."""
 
-    def __init__(self, database: Database, broker: Broker) -> None:
-        self._database, self._broker = database, broker
+    def __init__(self, database: Database, broker: Broker, fanout: Fanout) -> None:
+        self._database, self._broker, self._fanout = database, broker, fanout
         self._stopping = asyncio.Event()
         self._incoming: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
 
@@ -137,9 +138,13 @@ class Worker:
         return None
 
     def _write(self, batches: Sequence[store.points.Batch]) -> Sequence[int | Refusal]:
-        with self._database.write() as session:
-            outcomes = store.points.add_batches(session, batches)
-            store.curves.seal_ended(session, {batch.run_id for batch in batches})
+        runs = {batch.run_id for batch in batches}
+        with ExitStack() as told:
+            for run_id in runs:
+                told.enter_context(self._fanout.changing(run_id=run_id))
+            with self._database.write() as session:
+                outcomes = store.points.add_batches(session, batches)
+                store.curves.seal_ended(session, runs)
         return outcomes
 
     async def _bury(self, message: AbstractIncomingMessage, reason: str) -> None:
@@ -159,10 +164,14 @@ def work(settings: Settings, *, quiet: bool = False) -> None:
     with opened(settings) as database:
         log_lines(logging.WARNING if quiet else logging.INFO)
         print(f"tracker: from the queue {settings.queue!r} into {database.name}; Ctrl-C ends it", flush=True)
-        asyncio.run(_until_told(Worker(database, Broker.of(settings))))
+        asyncio.run(_until_told(settings, database))
 
 
-async def _until_told(worker: Worker) -> None:
+async def _until_told(settings: Settings, database: Database) -> None:
+    fanout = Fanout(settings.redis_url, database, hear=lambda _: None)
+    worker = Worker(database, Broker.of(settings), fanout)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, worker.stop)
+    await fanout.start()
     await worker.run()
+    await fanout.stop()

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import psycopg
 import pytest
 from alembic import command
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import inspect, text
 from sqlalchemy.exc import InternalError
 
 from tracker.server.db import Database, sqlite
@@ -136,9 +137,10 @@ def test_connections_that_died_are_replaced(database: Database) -> None:
     """As they do when PostgreSQL is started again."""
     with database.read() as session:
         session.execute(COUNT)
-    with create_engine(database.engine.url).connect() as other:
-        ended = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tracker'")
-        assert other.execute(ended).scalars().all() == [True]
+    url = database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(url) as other:
+        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tracker'"
+        assert other.execute(ended).fetchall() == [(True,)]
     with database.read() as session:
         assert session.execute(COUNT).scalar_one() == 0
 

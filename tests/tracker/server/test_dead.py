@@ -17,9 +17,7 @@ def dead(on_queue: Any) -> None:
         await broker.publish(broker.points, GOOD)
         message = await (await broker.queue(broker.points)).get()
         await message.reject(requeue=False)
-        while (
-            await (await broker.channel()).declare_queue(broker.dead, passive=True)
-        ).declaration_result.message_count != 2:
+        while await broker.count(broker.dead) != 2:
             await asyncio.sleep(0.02)
         await broker.close()
 
@@ -56,3 +54,19 @@ def test_they_get_another_chance(on_queue: Any, run_tracker: Any) -> None:
     )
     assert run_tracker("dead", "requeue", **on_queue).stdout == "tracker: 1 messages are back in the queue\n"
     assert run_tracker("dead", "list", **on_queue).stdout == "tracker: no message is dead\n"
+
+
+@pytest.mark.usefixtures("dead")
+def test_the_doctor_counts_them(on_queue: Any, run_tracker: Any, tmp_path: Any) -> None:
+    said = run_tracker("doctor", "--dir", str(tmp_path), **on_queue).stdout
+    assert "answers; 0 batches of points wait for a worker, 2 could not be stored" in said
+    assert "-> `tracker dead list` says why" in said
+    assert on_queue["TRACKER_RABBITMQ_URL"].split(":")[2].partition("@")[0] not in said
+
+
+def test_the_doctor_misses_a_broker(on_queue: Any, run_tracker: Any, tmp_path: Any) -> None:
+    nowhere = on_queue | {"TRACKER_RABBITMQ_URL": "amqp://a:b@127.0.0.1:1/"}
+    assert (
+        "queue       amqp://a:***@127.0.0.1:1/ does not answer"
+        in run_tracker("doctor", "--dir", str(tmp_path), **nowhere).stdout
+    )

@@ -1,3 +1,5 @@
+from contextlib import closing
+
 import pytest
 from sqlalchemy.exc import OperationalError
 
@@ -32,11 +34,12 @@ def test_without_the_database_only_what_was_seen_is_known(database: Database, ru
     clock = Clock()
     known = Known(database, clock)
     known.check(run_id)
-    known._database = Database(NOWHERE)
-    clock.now = 100 * FRESH
-    known.check(run_id)
-    with pytest.raises(OperationalError):
-        known.check(run_id + 1)
+    with closing(Database(NOWHERE)) as away:
+        known._database = away
+        clock.now = 100 * FRESH
+        known.check(run_id)
+        with pytest.raises(OperationalError):
+            known.check(run_id + 1)
 
 
 def test_a_deleted_run_is_refused_once_it_was_asked_for_again(database: Database, run_id: int) -> None:

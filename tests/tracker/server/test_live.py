@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tracker.server import app, live
+from tracker.server import body, live
 from tracker.server.db import Database
 from tracker.server.live import Live, Watch
 from tracker.server.problem import NotFound
@@ -60,6 +60,7 @@ class TestRefusals:
         first.close()
         wait_until(lambda: watch(small.url, run).response.status == 200)
 
+    @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
     def test_a_database_in_trouble_is_503_and_nobody_waits_for_ever(
         self, alone: Any, run: int, watch: Any, database: Database, wait_until: WaitUntil
     ) -> None:
@@ -206,7 +207,7 @@ def test_a_silent_stream_says_that_it_is_open(
     alone: Any, run: int, watch: Any, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live, "KEEP_ALIVE", 0.05)
-    monkeypatch.setattr(app, "BODY_SECONDS", 0.1)  # which counts until the body has come, and this one has none
+    monkeypatch.setattr(body, "SECONDS", 0.1)  # which counts until the body has come, and this one has none
     viewer = watch(alone.url, run)
     wait_until(lambda: viewer.comments >= 6)
     alone.log(run, loss=1.0)

@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+import redis
 
 from tracker.server.broker import Broker, encode
 from tracker.server.db import Database
@@ -52,9 +53,9 @@ def left(on_queue: Any, name: str = "points") -> int:
 
     async def count() -> int:
         broker = Broker(on_queue["TRACKER_RABBITMQ_URL"], on_queue["TRACKER_QUEUE"], 1000)
-        queue = await (await broker.channel()).declare_queue(getattr(broker, name), passive=True)
+        found = await broker.count(getattr(broker, name))
         await broker.close()
-        return queue.declaration_result.message_count or 0
+        return found
 
     return asyncio.run(count())
 
@@ -144,3 +145,18 @@ def test_two_workers_share_the_work(on_queue: Any, database: Database, worker: A
     queued(on_queue, *(batch(float(i), start=i) for i in range(500)))
     wait_until(lambda: len(stored(database)) == 500 and left(on_queue) == 0)
     assert stored(database) == {i: float(i) for i in range(500)}
+
+
+def test_who_reads_lists_and_watches_runs_is_told_of_what_it_stored(
+    on_queue: Any, database: Database, worker: Any, wait_until: Any, valkey_url: str
+) -> None:
+    """A list that a server has kept is not read again, and a viewer need not wait for the next look."""
+    shared = on_queue | {"TRACKER_REDIS_URL": valkey_url}
+    with redis.Redis.from_url(valkey_url) as told, told.pubsub() as messages:
+        messages.psubscribe("*")
+        before = set(told.keys())
+        worker(shared)
+        queued(on_queue, batch(0.5))
+        wait_until(lambda: stored(database))
+        wait_until(lambda: set(told.keys()) - before)
+        wait_until(lambda: (messages.get_message(timeout=1) or {}).get("type") == "pmessage")

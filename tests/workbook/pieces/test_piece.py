@@ -121,7 +121,7 @@ class TestGraft:
             ("tracker.server.schema", "Point"),
             ("tracker.server.ingest", "Ingest._store"),
             ("tracker.server.store.curves", "BUCKETS"),
-            ("tracker.server.api.runs", "router"),
+            ("tracker.server.api.route", "router"),
         ],
     )
     def test_so_it_is_for_pieces_of_the_tracker(self, module: str, piece: str) -> None:
