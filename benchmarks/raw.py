@@ -39,14 +39,7 @@ class Raw:
 
     def new_run(self, keys: Sequence[str]) -> tuple[int, dict[str, int]]:
         """A run, and for each key the id of its curve."""
-        with self._database.write() as session:
-            if not experiments.list_experiments(session).items:
-                experiments.create_experiment(session, "benchmark", "", now_ms())
-            run, _ = runs.create_run(session, 1, at=now_ms())
-            curves = [Metric(run_id=run.id, key=key, version=0) for key in keys]
-            session.add_all(curves)
-            session.flush()
-            return run.id, {curve.key: curve.id for curve in curves}
+        return new_run(self._database, keys)
 
     def store(self, batch: Batch) -> None:
         """One transaction."""
@@ -75,6 +68,18 @@ def raw(folder: Path) -> Iterator[Raw]:
     finally:
         pooled.close()
         database.close()
+
+
+def new_run(database: Database, keys: Sequence[str]) -> tuple[int, dict[str, int]]:
+    """A run, and for each key the id of its curve."""
+    with database.write() as session:
+        if not experiments.list_experiments(session).items:
+            experiments.create_experiment(session, "benchmark", "", now_ms())
+        run, _ = runs.create_run(session, 1, at=now_ms())
+        curves = [Metric(run_id=run.id, key=key, version=0) for key in keys]
+        session.add_all(curves)
+        session.flush()
+        return run.id, {curve.key: curve.id for curve in curves}
 
 
 def batch(run_id: int, points: Sequence[tuple[int, int, float, int]]) -> Batch:
