@@ -16,7 +16,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import batches, log_call, one_curve, run_list, singles, streams
+from workbook.labs.server import NoService
+
+from . import batches, log_call, on_postgres, one_curve, run_list, singles, streams, through_queue
 from .figure import Figure, WrongAnswer, kept, table
 from .rounds import tell
 
@@ -27,14 +29,17 @@ MEASURED = {
     "list": run_list.measure,
     "curve": one_curve.measure,
     "streams": streams.measure,
+    "postgres": on_postgres.measure,
+    "queue": through_queue.measure,
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 1 for a wrong answer, 130 for Ctrl-C; a slow answer is only said to be slow."""
+    """The exit code: 1 for a wrong answer, or where a service is missing, 130 for Ctrl-C; a slow answer is only said to
+    be slow."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measures the tracker beside the raw driver. Takes two minutes.",
+        description="Measures the tracker beside the raw driver. Takes four minutes.",
     )
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=f"what to measure: {', '.join(MEASURED)} (default: all)"
@@ -53,6 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         figures = measure(options.names or list(MEASURED), options.quick)
     except WrongAnswer as wrong:
         print(f"wrong answer: {wrong}", file=sys.stderr)
+        return 1
+    except NoService as missing:
+        print(missing, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

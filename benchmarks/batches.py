@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from .figure import Figure, WrongAnswer
-from .raw import Raw, batch, raw
+from .raw import Batch, Raw, batch, raw
 from .rounds import Cost, cost, median, take_turns
-from .serving import Server, serving
+from .serving import Connection, Server, serving
 
 ROUNDS, BATCHES = 5, 100
 KEYS = [f"train/metric-{number}" for number in range(10)]
@@ -70,26 +70,35 @@ def send(server: Server, bodies: list[bytes]) -> Cost:
     with server.connection() as connection:
         path = f"/runs/{connection.new_run()}/metrics"
         spent = cost(lambda: [connection.post(path, body) for body in bodies], server.cpu_seconds)
-        for key in KEYS:
-            curve = connection.read(f"{path}/{key}?max_points=100000")
-            if curve["values"] != [value(key, step) for step in range(STEPS * len(bodies))]:
-                raise WrongAnswer(f"{path}/{key} is not what was sent")
+        check(connection, path, len(bodies))
     return spent
+
+
+def check(connection: Connection, path: str, batches: int) -> None:
+    """Whether so many batches are there, and nothing else. Raises WrongAnswer."""
+    for key in KEYS:
+        curve = connection.read(f"{path}/{key}?max_points=100000")
+        if curve["values"] != [value(key, step) for step in range(STEPS * batches)]:
+            raise WrongAnswer(f"{path}/{key} is not what was sent")
 
 
 def store(limit: Raw, batches: int) -> Cost:
     """Stores the same batches past the tracker."""
-    run_id, curves = limit.new_run(KEYS)
-    ready = [
-        batch(run_id, [(curves[key], step, value(key, step), START + step) for key in KEYS for step in steps(number)])
-        for number in range(batches)
-    ]
+    ready = prepared(*limit.new_run(KEYS), batches)
 
     def work() -> None:
         for one in ready:
             limit.store(one)
 
     return cost(work)
+
+
+def prepared(run_id: int, curves: Mapping[str, int], batches: int) -> list[Batch]:
+    """The batches as rows of the tables, for a run and the ids of its curves."""
+    return [
+        batch(run_id, [(curves[key], step, value(key, step), START + step) for key in KEYS for step in steps(number)])
+        for number in range(batches)
+    ]
 
 
 def steps(number: int) -> range:

@@ -16,7 +16,8 @@ from typing import Any
 from tracker.server.db import Database, sqlite
 from tracker.server.schema import Metric
 from tracker.server.store import experiments, runs
-from tracker.server.store.points import KEEP_LATEST, ROWS, TOUCH, UPSERT, VERSION
+from tracker.server.store.points import KEEP_LATEST, TOUCH, VERSION
+from tracker.server.store.upsert import EACH
 from tracker.values import now_ms
 
 
@@ -38,19 +39,12 @@ class Raw:
 
     def new_run(self, keys: Sequence[str]) -> tuple[int, dict[str, int]]:
         """A run, and for each key the id of its curve."""
-        with self._database.write() as session:
-            if not experiments.list_experiments(session).items:
-                experiments.create_experiment(session, "benchmark", "", now_ms())
-            run, _ = runs.create_run(session, 1, at=now_ms())
-            curves = [Metric(run_id=run.id, key=key, version=0) for key in keys]
-            session.add_all(curves)
-            session.flush()
-            return run.id, {curve.key: curve.id for curve in curves}
+        return new_run(self._database, keys)
 
     def store(self, batch: Batch) -> None:
         """One transaction."""
         self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.executemany(UPSERT.replace("{rows}", ROWS["sqlite"]), batch.points)
+        self._connection.executemany(EACH, batch.points)
         self._connection.executemany(KEEP_LATEST, batch.newest)
         (version,) = self._connection.execute(VERSION, {"run_id": batch.run_id}).fetchone()
         self._connection.executemany(TOUCH, [{"id": row["id"], "version": version + 1} for row in batch.newest])
@@ -74,6 +68,18 @@ def raw(folder: Path) -> Iterator[Raw]:
     finally:
         pooled.close()
         database.close()
+
+
+def new_run(database: Database, keys: Sequence[str]) -> tuple[int, dict[str, int]]:
+    """A run, and for each key the id of its curve."""
+    with database.write() as session:
+        if not experiments.list_experiments(session).items:
+            experiments.create_experiment(session, "benchmark", "", now_ms())
+        run, _ = runs.create_run(session, 1, at=now_ms())
+        curves = [Metric(run_id=run.id, key=key, version=0) for key in keys]
+        session.add_all(curves)
+        session.flush()
+        return run.id, {curve.key: curve.id for curve in curves}
 
 
 def batch(run_id: int, points: Sequence[tuple[int, int, float, int]]) -> Batch:

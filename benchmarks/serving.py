@@ -1,13 +1,18 @@
-"""A real server to measure: `tracker serve` with its defaults, a process of its own on a free port of 127.0.0.1."""
+"""A real server to measure: `tracker serve`, a process of its own on a free port of 127.0.0.1; and `tracker worker`.
+
+They have the tracker's defaults, and beside them what a measurement sets. What is set for a tracker of yours does not
+count: it would measure that one's database.
+"""
 
 from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -80,23 +85,51 @@ class Connection:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Server]:
-    """A server on the tracker.db of the folder. It is ended whatever happens in the block, by Ctrl-C for instance."""
-    command = [sys.executable, "-m", "tracker", "serve", "--dir", str(folder), "--port", "0"]
+def serving(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """A server on the tracker.db of the folder, unless its settings name another database, which must be migrated. It
+    is ended whatever happens in the block, by Ctrl-C for instance."""
+    arguments = ["serve", "--dir", str(folder), "--port", "0"]
+    with _running(folder, arguments, settings or {}, r"(http://\S+)/ui/") as (found, process):
+        yield Server(found, psutil.Process(process.pid))
+
+
+@contextmanager
+def working(folder: Path, settings: Mapping[str, str]) -> Iterator[None]:
+    """A worker, which takes from the queue that the settings name."""
+    with _running(folder, ["worker"], settings, "(queue)"):
+        yield
+
+
+@contextmanager
+def _running(
+    folder: Path, arguments: Sequence[str], settings: Mapping[str, str], ready: str
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A tracker, once its first line says that it is ready, and what that line says."""
     folder.mkdir(exist_ok=True)
+    log_file = folder / f"{arguments[0]}.log"
     with (
-        (folder / "server.log").open("w") as log,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process,
+        log_file.open("w") as log,
+        subprocess.Popen(
+            [sys.executable, "-m", "tracker", *arguments],
+            env=_defaults() | {"TRACKER_DIR": str(folder)} | dict(settings),
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        ) as process,
     ):
         try:
             assert process.stdout
-            found = re.search(r"(http://\S+)/ui/", process.stdout.readline())
+            found = re.search(ready, process.stdout.readline())
             if not found:
-                raise RuntimeError(f"the server did not start: {(folder / 'server.log').read_text()}")
-            yield Server(found[1], psutil.Process(process.pid))
+                raise RuntimeError(f"`tracker {arguments[0]}` did not start: {log_file.read_text()}")
+            yield found[1], process
         finally:
             process.terminate()
             try:
                 process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def _defaults() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("TRACKER_")}

@@ -1,4 +1,4 @@
-"""Points one by one, from 16 clients at once, each with a run and a connection of its own.
+"""Points one by one, from 1, 16 and 64 clients at once, each with a run and a connection of its own.
 
 Raw is one writer, and one point per transaction. After each round every curve is read back: what was acknowledged must
 be there, once, and nothing that was not sent.
@@ -10,23 +10,37 @@ import json
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPException
 from pathlib import Path
+from typing import Protocol
 
 from .figure import Figure
-from .raw import Raw, batch, raw
+from .raw import Batch, batch, raw
 from .rounds import Cost, cost, median, p99, take_turns
 from .serving import Connection, Server, serving
 
 CLIENTS = 16
-ROUNDS, POINTS = 5, 120  # points of one client in a round
+CROWDS = {1: 200, CLIENTS: 60, 64: 20}  # clients -> points of each in a round
+RAW = 300  # points of the raw driver in a round
+ROUNDS = 4
 START = 1_767_225_600_000  # ms, UTC: the time of step 0
 UNANSWERED = 0  # in place of a status
 LONGEST = 250  # ms, of 99 in 100 requests
+
+
+class Limit(Protocol):
+    """What is beside the tracker: `raw.Raw`, `raw_postgres.Raw`."""
+
+    def new_run(self, keys: Sequence[str]) -> tuple[int, dict[str, int]]:
+        """A run, and for each key the id of its curve."""
+
+    def store(self, batch: Batch) -> None:
+        """One transaction."""
 
 
 @dataclass(frozen=True)
@@ -55,34 +69,45 @@ class Round:
 
 def measure(folder: Path, quick: bool) -> list[Figure]:
     """Points per second, how long a client waits for one, and how many were refused, lost or doubled."""
-    rounds, points = (1, 5) if quick else (ROUNDS, POINTS)
-    bodies = [body(step) for step in range(points)]
     with serving(folder / "server") as server, raw(folder / "raw") as limit:
+        return crowds(server, limit, "sqlite3", quick)
+
+
+def crowds(server: Server, limit: Limit, name: str, quick: bool) -> list[Figure]:
+    """The lines of the table for a server and what is beside it, which has this name."""
+    measured = []
+    for clients, many in CROWDS.items():
+        rounds, points = (1, 5) if quick else (ROUNDS, many)
+        bodies = [body(step) for step in range(points)]
         done = take_turns(
-            f"{CLIENTS} clients",
+            f"{clients} clients, {name}",
             rounds,
-            {"tracker": lambda: send(server, bodies), "raw": lambda: store(limit, CLIENTS * points)},
+            {
+                "tracker": partial(send, server, bodies, clients),
+                "raw": partial(store, limit, points if quick else RAW),
+            },
         )
-    return figures(done["tracker"], done["raw"], CLIENTS * points)
+        what = f"single points, {clients} client{'s' * (clients > 1)} / {name}, one writer"
+        measured += figures(what, done["tracker"], done["raw"])
+    return measured
 
 
-def figures(ours: list[Round], least: list[Round], points: int) -> list[Figure]:
-    """The lines of the table, for rounds of so many points."""
-    what = f"single points, {CLIENTS} clients / sqlite3, one writer"
+def figures(what: str, ours: list[Round], least: list[Round]) -> list[Figure]:
+    """The lines of the table."""
     waits, raw_waits = ([wait for one in rounds for wait in one.waits] for rounds in (ours, least))
     refused, lost, doubled = (sum(getattr(one, name) for one in ours) for name in ("refused", "lost", "doubled"))
     return [
         Figure(
             what,
             "points per second",
-            median([points / one.cost.wall for one in ours]),
-            median([points / one.cost.wall for one in least]),
+            median([len(one.waits) / one.cost.wall for one in ours]),
+            median([len(one.waits) / one.cost.wall for one in least]),
         ),
         Figure(
             what,
             "points per CPU second",
-            median([points / one.cost.cpu for one in ours]),
-            median([points / one.cost.cpu for one in least]),
+            median([len(one.waits) / one.cost.cpu for one in ours]),
+            median([len(one.waits) / one.cost.cpu for one in least]),
         ),
         Figure(what, "ms, median", median(waits), median(raw_waits)),
         Figure(what, "ms, p99", p99(waits), p99(raw_waits), f"at most {LONGEST}", p99(waits) <= LONGEST),
@@ -92,14 +117,14 @@ def figures(ours: list[Round], least: list[Round], points: int) -> list[Figure]:
     ]
 
 
-def send(server: Server, bodies: list[bytes]) -> Round:
+def send(server: Server, bodies: list[bytes], clients: int = CLIENTS) -> Round:
     """Every client sends its points to a new run; then they are read back."""
     with ExitStack() as stack:
-        first, *others = [stack.enter_context(server.connection()) for _ in range(CLIENTS)]
-        paths = [f"/runs/{first.new_run()}/metrics" for _ in range(CLIENTS)]
+        first, *others = [stack.enter_context(server.connection()) for _ in range(clients)]
+        paths = [f"/runs/{first.new_run()}/metrics" for _ in range(clients)]
         answers: list[list[Answer]] = []
-        with ThreadPoolExecutor(CLIENTS) as threads:
-            ready = threading.Barrier(CLIENTS)
+        with ThreadPoolExecutor(clients) as threads:
+            ready = threading.Barrier(clients)
 
             def work() -> None:
                 answers.extend(threads.map(partial(send_all, ready, bodies), [first, *others], paths))
@@ -132,7 +157,7 @@ def send_all(ready: threading.Barrier, bodies: list[bytes], connection: Connecti
     return answers
 
 
-def store(limit: Raw, points: int) -> Round:
+def store(limit: Limit, points: int) -> Round:
     """Stores as many points past the tracker, in one curve."""
     run_id, curves = limit.new_run(["loss"])
     ready = [batch(run_id, [(curves["loss"], step, value(step), START + step)]) for step in range(points)]

@@ -43,7 +43,7 @@ def test_the_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None
     with pytest.raises(SystemExit) as end:
         main(["--help"])
     assert end.value.code == 0
-    assert "log, batches, singles, list, curve, streams" in capsys.readouterr().out
+    assert "log, batches, singles, list, curve, streams, postgres, queue" in capsys.readouterr().out
 
 
 def test_everything_runs_and_has_the_lines_that_were_kept() -> None:

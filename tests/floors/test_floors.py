@@ -32,7 +32,7 @@ FLOORS = {
         [f"tracker.server.{noun}" for noun in ("body", "claim", "config", "headers", "observe", "schema")],
         ["tracker.server.remote"],
         [f"tracker.server.{noun}" for noun in ("db", "problem", "session", "wire")],
-        ["tracker.server.store.pages", "tracker.server.store.curves"],
+        [f"tracker.server.store.{noun}" for noun in ("curves", "pages", "statement", "upsert")],
         [f"tracker.server.store.{noun}" for noun in ("changes", "experiments", "keys")],
         ["tracker.server.store.archive", "tracker.server.store.runs"],
         ["tracker.server.store.points"],

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
 
-from sqlalchemy import Connection, text
+from pydantic_core import from_json
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from tracker.values import MAX_POINTS, rank
@@ -19,6 +19,8 @@ from tracker.values import MAX_POINTS, rank
 from ..problem import NotFound, Refusal, TooManyPoints
 from ..schema import Metric, Run
 from .runs import get_run
+from .statement import execute
+from .upsert import upsert
 
 # Besides, it is what two writers of one run wait at: all that follows has the run to itself until the commit.
 BEAT = """
@@ -28,21 +30,9 @@ WHERE id = :run_id RETURNING fences
 """
 KEYS = "SELECT key, id FROM metrics WHERE run_id = :run_id"
 Row = tuple[str, int, float, int]  # a point: key, step, value, logged_at
+Placed = tuple[int, int, float, int]  # the same with its curve's id: metric, step, value, logged_at
 
-# A point that is there already gives way to one of higher `values.rank`.
-UPSERT = """
-INSERT INTO points (metric_id, step, value, logged_at) {rows}
-ON CONFLICT (metric_id, step) DO UPDATE SET value = excluded.value, logged_at = excluded.logged_at
-WHERE excluded.logged_at > points.logged_at
-   OR excluded.logged_at = points.logged_at AND (points.value IS NULL OR excluded.value > points.value)
-"""
-# How each driver takes thousands of rows at once: SQLite's runs one statement for each, without a word on any network;
-# to PostgreSQL they travel as four arrays, in one statement.
-ROWS = {
-    "sqlite": "VALUES (?, ?, ?, ?)",
-    "postgresql": "SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::float8[], %s::bigint[])",
-}
-# The same rule for the copy on the curve's row; a point that arrives late must not take the place of a newer one.
+# As in `upsert`, for the copy on the curve's row; a point that arrives late must not take the place of a newer one.
 KEEP_LATEST = """
 UPDATE metrics SET last_step = :step, last_value = :value, last_at = :at
 WHERE id = :id AND (last_step IS NULL OR :step > last_step OR :step = last_step AND (
@@ -94,7 +84,7 @@ def add_batches(session: Session, batches: Sequence[Batch]) -> list[int | Refusa
     """
     connection = session.connection()
     outcomes: list[int | Refusal] = [0] * len(batches)
-    best: dict[tuple[int, int], tuple[float, int]] = {}  # (metric, step) -> (value, time), of the highest rank
+    placed: list[Placed] = []
     touched: dict[int, set[int]] = {}  # run -> metrics
     # By run, as everybody does: two transactions that wait for each other's runs would wait for ever.
     for number, batch in sorted(enumerate(batches), key=lambda numbered: numbered[1].run_id):
@@ -104,20 +94,17 @@ def add_batches(session: Session, batches: Sequence[Batch]) -> list[int | Refusa
             outcomes[number] = refusal
             continue
         outcomes[number] = len(points)
-        ids = _metric_ids(session, batch.run_id, set(map(itemgetter(0), points)))
-        touched.setdefault(batch.run_id, set()).update(ids[key] for key, *_ in points)
-        for key, step, value, logged_at in points:
-            # One statement may not meet a row twice.
-            place, point = (ids[key], step), (value, logged_at)
-            if place not in best or rank(*point) > rank(*best[place]):
-                best[place] = point
-    if best:
+        keys = set(map(itemgetter(0), points))
+        ids = _metric_ids(session, batch.run_id, keys)
+        touched.setdefault(batch.run_id, set()).update(ids[key] for key in keys)
+        placed += [(ids[key], step, value, logged_at) for key, step, value, logged_at in points]
+    if placed:
         # Sorted by (metric, step), the order of the primary key: fewer pages are touched. NaN is the only value that
         # differs from itself; and SQLite does not keep the sign of a zero, so nobody does.
-        rows = [(m, step, v + 0.0 if v == v else None, t) for (m, step), (v, t) in sorted(best.items())]
-        _upsert(connection, rows)
+        rows = sorted((m, step, v + 0.0 if v == v else None, t) for m, step, v, t in _without_repeats(placed))
+        upsert(connection, rows)
         newest = {row[0]: {"id": row[0], "step": row[1], "value": row[2], "at": row[3]} for row in rows}
-        connection.execute(text(KEEP_LATEST), list(newest.values()))
+        execute(connection, KEEP_LATEST, list(newest.values()))
     for run_id, metric_ids in touched.items():
         if metric_ids:
             _touch(connection, run_id, sorted(metric_ids))
@@ -127,30 +114,33 @@ def add_batches(session: Session, batches: Sequence[Batch]) -> list[int | Refusa
 def _accepted(connection: Connection, batch: Batch) -> Sequence[Row]:
     """A sign of life of the run, and those points of the batch that are not behind a rewind. Raises what refuses it."""
     check_size(batch.points)
-    beat = text(BEAT).columns(fences=Run.fences.type)
     newest_at = max(map(itemgetter(3), batch.points), default=None)
-    seen = connection.execute(beat, {"run_id": batch.run_id, "at": batch.at, "newest_at": newest_at}).one_or_none()
+    beat = {"run_id": batch.run_id, "at": batch.at, "newest_at": newest_at}
+    seen = execute(connection, BEAT, beat).one_or_none()
     if seen is None:
         raise NotFound(f"there is no run {batch.run_id}")
-    if not seen.fences:
+    fences = from_json(seen.fences) if isinstance(seen.fences, str) else seen.fences  # SQLite knows text only
+    if not fences:
         return batch.points
-    return [p for p in batch.points if not any(p[1] > step and p[3] <= until for step, until in seen.fences)]
+    return [p for p in batch.points if not any(p[1] > step and p[3] <= until for step, until in fences)]
 
 
-def _upsert(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Stores rows of which none has the key of another."""
-    dialect = connection.dialect.name
-    statement = UPSERT.replace("{rows}", ROWS[dialect])
-    if dialect == "sqlite":
-        connection.exec_driver_sql(statement, list(rows))
-    else:
-        connection.exec_driver_sql(statement, tuple(map(list, zip(*rows, strict=True))))
+def _without_repeats(placed: list[Placed]) -> Iterable[Placed]:
+    """Of each curve and step only the point of highest rank: one statement may not meet a row twice."""
+    if len(set(map(itemgetter(0, 1), placed))) == len(placed):
+        return placed
+    best: dict[tuple[int, int], Placed] = {}
+    for point in placed:
+        known = best.setdefault(point[:2], point)
+        if rank(*point[2:]) > rank(*known[2:]):
+            best[point[:2]] = point
+    return best.values()
 
 
 def _touch(connection: Connection, run_id: int, metric_ids: Iterable[int]) -> None:
     """These curves of the run have changed: they get its next version, and what was sealed is open again."""
-    version = connection.execute(text(VERSION), {"run_id": run_id}).scalar_one() + 1
-    connection.execute(text(TOUCH), [{"id": metric_id, "version": version} for metric_id in metric_ids])
+    version = execute(connection, VERSION, {"run_id": run_id}).scalar_one() + 1
+    execute(connection, TOUCH, [{"id": metric_id, "version": version} for metric_id in metric_ids])
 
 
 def rewind(session: Session, run_id: int, *, step: int, until: int) -> Run:
@@ -167,16 +157,16 @@ def rewind(session: Session, run_id: int, *, step: int, until: int) -> Run:
     run.last_logged_at = max(run.last_logged_at or 0, until)
     session.flush()
     connection = session.connection()
-    connection.execute(text(REWIND), {"run_id": run_id, "step": step, "at": until})
-    connection.execute(text(FIND_LATEST), {"run_id": run_id})
-    if known := connection.execute(text(KEYS), {"run_id": run_id}).all():
+    execute(connection, REWIND, {"run_id": run_id, "step": step, "at": until})
+    execute(connection, FIND_LATEST, {"run_id": run_id})
+    if known := execute(connection, KEYS, {"run_id": run_id}).all():
         _touch(connection, run_id, [metric_id for _, metric_id in known])
     return run
 
 
 def _metric_ids(session: Session, run_id: int, keys: set[str]) -> dict[str, int]:
     """The id of each key's curve; those that are new get one."""
-    known = session.connection().execute(text(KEYS), {"run_id": run_id})
+    known = execute(session.connection(), KEYS, {"run_id": run_id})
     ids: dict[str, int] = dict(known.all())
     missing = [Metric(run_id=run_id, key=key, version=0) for key in sorted(keys - ids.keys())]
     if missing:

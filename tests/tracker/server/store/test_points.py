@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from tracker.server import problem
 from tracker.server.schema import Metric, Run
-from tracker.server.store import curves, experiments, points, runs
+from tracker.server.store import curves, experiments, points, runs, upsert
 from tracker.values import MAX_POINTS, Status, rank
 from workbook.source import source_with
 
@@ -90,6 +90,20 @@ def test_a_step_twice_in_one_batch_is_one_point(session: Session, run: Run) -> N
     batch = [("loss", 1, 0.1, 20), ("loss", 1, 0.9, 10), ("loss", 1, 0.5, 20)]
     assert points.add_points(session, run.id, batch, at=0) == 3
     assert stored(session, run) == {1: (0.5, 20)}
+
+
+def test_more_than_a_request_holds_are_stored_like_few(session: Session, run: Run) -> None:
+    """As a worker does, who finds many batches in its queue, of several runs, and some of them twice."""
+    other, _ = runs.create_run(session, run.experiment_id, at=0)
+    steps = range(0, upsert.COPY_FROM, 2)
+    batches = [points.Batch(r.id, [("loss", s, float(s), 5) for s in steps], at=0) for r in (other, run)]
+    late = points.Batch(run.id, [("loss", s, -1.0, 4) for s in steps] + [("loss", 1, NAN, 6)], at=0)
+    for _ in range(2):
+        assert points.add_batches(session, [*batches, late]) == [len(steps), len(steps), len(steps) + 1]
+    expected = {s: (float(s), 5) for s in steps}
+    assert stored(session, other) == expected
+    assert stored(session, run) == expected | {1: ("NaN", 6)}
+    assert latest(session, run) == {"loss": (steps[-1], float(steps[-1]), 5)}
 
 
 def test_a_batch_sent_again_changes_only_the_version(session: Session, run: Run) -> None:
