@@ -66,10 +66,10 @@ def running(settings: Settings, database: Database) -> Iterator[Replica]:
 
 
 @pytest.fixture
-def replica(database: Database) -> Iterator[Callable[..., Replica]]:
+def replica(database: Database, tmp_path: Path) -> Iterator[Callable[..., Replica]]:
     """Starts another server on the test's database, with these settings."""
     with ExitStack() as stack:
-        yield lambda **settings: stack.enter_context(running(Settings(Path("none"), **settings), database))
+        yield lambda **settings: stack.enter_context(running(Settings(tmp_path / "replica", **settings), database))
 
 
 @pytest.fixture
