@@ -136,4 +136,4 @@ def last_step(connection: psycopg.Connection, run: int) -> int:
     """Of the curve that is furthest behind; -1 as long as one has none."""
     query = "SELECT count(*), min(last_step) FROM metrics WHERE run_id = %s"
     found = connection.execute(query, [run]).fetchone()
-    return found[1] if found and found[0] == len(KEYS) else -1
+    return -1 if not found or found[0] < len(KEYS) or found[1] is None else int(found[1])
