@@ -137,7 +137,8 @@ def test_points_that_stay_in_the_queue_are_noticed(postgres_tables: str, monkeyp
         look = partial(through_queue.last_step, connection)
         with raw_postgres.raw(database, raw_postgres.by_unnest) as limit:
             run, curves = limit.new_run(batches.KEYS)
-            assert look(run + 1) == -1
+            limit.store(batch(run, [(curves[batches.KEYS[0]], batches.STEPS, 0.0, 0)]))
+            assert look(run) == -1
             limit.store(batches.prepared(run, curves, 1)[0])
             through_queue.wait_for(look, run, batches.STEPS - 1)
             with pytest.raises(WrongAnswer, match="has not all points"):
