@@ -143,10 +143,6 @@ def test_points_that_stay_in_the_queue_are_noticed(postgres_tables: str, monkeyp
             through_queue.wait_for(look, run, batches.STEPS - 1)
             with pytest.raises(WrongAnswer, match="has not all points"):
                 through_queue.wait_for(look, run, batches.STEPS)
-            late = [(curves[key], batches.STEPS, 0.0, 0) for key in batches.KEYS[1:]]
-            limit.store(batch(run, late))
-            with pytest.raises(WrongAnswer, match="has not all points"):
-                through_queue.wait_for(look, run, batches.STEPS)
 
 
 def test_a_viewer_who_is_not_told_is_noticed(measured: Server, monkeypatch: pytest.MonkeyPatch) -> None:
