@@ -37,10 +37,15 @@ class Courier:
         if self._thread.is_alive() or self._spool.unsent:
             return False
         self._spool.close()
-        self._api.close()
         return True
 
     def _work(self) -> None:
+        try:
+            self._wait_and_send()
+        finally:
+            self._api.close()  # here, since nobody may be waiting any longer
+
+    def _wait_and_send(self) -> None:
         while True:
             with self._spool.sending() as allowed:
                 if allowed:

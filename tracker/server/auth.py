@@ -30,6 +30,7 @@ from typing import Annotated, Generic, TypeVar
 from fastapi import BackgroundTasks, Depends, Request
 from pydantic import Field, TypeAdapter, ValidationError
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.concurrency import run_in_threadpool
 
 from tracker.scope import Scope
@@ -90,7 +91,7 @@ class _Memory(Generic[Key, Known]):
             return known
         try:
             found = await run_in_threadpool(load)
-        except DBAPIError:
+        except (DBAPIError, PoolTimeout):
             if known is None:
                 raise
             found = known  # and not asked again with every request of a database that is away
@@ -162,8 +163,8 @@ class Gate:
         try:
             with self._database.write() as session:
                 store.keys.touch_key(session, key_id, now_ms())
-        except DBAPIError as error:  # the request was answered, and the next one tries again
-            log.warning("it was not kept when key %s was used: %s", key_id, error.orig)
+        except (DBAPIError, PoolTimeout) as error:  # the request was answered, and the next one tries again
+            log.warning("it was not kept when key %s was used: %s", key_id, getattr(error, "orig", error))
 
     def _load(self, key: str | int) -> Caller | None:
         with self._database.read() as session:

@@ -23,7 +23,7 @@ from typing import Any, Self
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
-from aio_pika.exceptions import AMQPException, ChannelPreconditionFailed, DeliveryError
+from aio_pika.exceptions import AMQPException, ChannelPreconditionFailed, DeliveryError, PublishError
 from pydantic_core import from_json, to_json
 
 from tracker.values import decode
@@ -56,7 +56,7 @@ def decode_batch(body: bytes) -> store.points.Batch:
         keys, steps, values, times = columns
         points = list(zip(keys, steps, map(decode, values), times, strict=True))
         whole = [run_id, at, *steps, *times]
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"no points can be read from it: {error}") from None
     if version != VERSION:
         raise ValueError(f"it is of version {version}, and this worker knows {VERSION}")
@@ -138,7 +138,11 @@ class Broker:
         message = aio_pika.Message(body, headers=headers, delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
         exchange = (await self.channel()).default_exchange
         async with asyncio.timeout(SECONDS):
-            await exchange.publish(message, routing_key=name, mandatory=True)
+            try:
+                await exchange.publish(message, routing_key=name, mandatory=True)
+            except PublishError:  # returned: somebody has deleted the queue
+                self._channel = None  # the next one declares it again
+                raise ConnectionError(f"there is no queue {name}") from None
 
     async def close(self) -> None:
         """Gives back what this process holds of the queue."""
@@ -162,9 +166,17 @@ class Publisher(WayIn):
     async def start(self) -> None:
         """To be called in the loop that the connection is to live in."""
         self._loop = asyncio.get_running_loop()
+        self._declaring = asyncio.create_task(self._declare())
+
+    async def _declare(self) -> None:
+        """A new queue is forgotten by a broker that dies within its first second: it is to be older than any point."""
+        with suppress(*AWAY):  # then the first point does it
+            await self._broker.channel()
 
     async def stop(self) -> None:
         """Closes the connection."""
+        self._declaring.cancel()
+        await asyncio.wait([self._declaring])
         await self._broker.close()
 
     def add(self, run_id: int, points: list[store.points.Row], *, at: int) -> int:

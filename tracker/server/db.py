@@ -48,8 +48,9 @@ CONNECT = {
 }
 
 
-# What is raised when the database does not answer: it is away, too busy, or has just ended the connection.
-UNREACHABLE = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError)
+# What is raised when the database does not answer: it is away, too busy, has just ended the connection, or (an internal
+# error, as the driver sorts them) takes no changes, as a standby.
+UNREACHABLE = (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError)
 
 
 class Database:

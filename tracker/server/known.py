@@ -35,17 +35,21 @@ class Known:
             seen = self._seen.get(run_id)
         if seen is not None and now - seen < FRESH:
             return
+        if seen is not None:  # all others do with what we know while one asks, which may take long
+            self._note(run_id, now)
         try:
             with self._database.read() as session:
                 store.runs.get_run(session, run_id)
         except UNREACHABLE:
             if seen is None:
                 raise
-            # And it is not asked again with every batch.
         except NotFound:
             with self._lock:
                 self._seen.pop(run_id, None)
             raise
+        self._note(run_id, now)
+
+    def _note(self, run_id: int, now: float) -> None:
         with self._lock:
             self._seen[run_id] = now
             self._seen.move_to_end(run_id)

@@ -3,8 +3,8 @@
     take up to MESSAGES, or what comes within LINGER  ->  store  ->  COMMIT  ->  acknowledge
 
 Dying between the last two is harmless: what was stored comes again, and storing it again changes nothing. While the
-database is away, the worker keeps what it holds and tries again. A message that cannot be stored, alone of all, goes
-among the dead with the reason: `tracker dead list` shows them, `tracker dead requeue` gives them another chance.
+database is away, the worker keeps what it holds and tries again. A message whose content cannot be stored goes among
+the dead with the reason: `tracker dead list` shows them, `tracker dead requeue` gives them another chance.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from contextlib import ExitStack, suppress
 from typing import Any
 
 from aio_pika.abc import AbstractIncomingMessage
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from . import store
 from .broker import AWAY, REASON, Broker, decode_batch
 from .config import Settings
-from .db import UNREACHABLE, Database
+from .db import Database
 from .fanout import Fanout
 from .opening import log_lines, opened
 from .problem import Refusal
@@ -31,6 +32,9 @@ MESSAGES = 200  # of one transaction, and as many more are under way to us
 POINTS = 50_000  # of one transaction, from which on no further message is taken into it
 LINGER = 0.02  # s that the first of a batch waits for others
 AGAIN_AFTER = (0.2, 0.5, 1.0, 2.0, 5.0)  # s, when the database or the queue is away
+# Errors that are a message's own. All others are the database's: it is away, or read-only after a failover, or has not
+# the tables of our version. Then every message would fail, and none of them belongs among the dead.
+BLAMED = (DataError, IntegrityError)
 
 log = logging.getLogger("tracker.server.worker")
 Messages = Sequence[tuple[AbstractIncomingMessage, store.points.Batch]]
@@ -43,6 +47,7 @@ class Worker:
         self._database, self._broker, self._fanout = database, broker, fanout
         self._stopping = asyncio.Event()
         self._incoming: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
+        self._failures = 0  # of the queue, since it last gave us something to do
 
     def stop(self) -> None:
         """Finishes the batch in hand; what was not stored stays in the queue."""
@@ -50,15 +55,15 @@ class Worker:
 
     async def run(self) -> None:
         """Works until `stop`."""
-        tries = 0
         while not self._stopping.is_set():
             try:
                 await self._consume()
-                tries = 0
             except AWAY as error:
                 log.warning("the queue does not answer: %s", error or type(error).__name__)
-                await self._pause(tries)
-                tries += 1
+                # What we hold goes back. On a connection that lives, it would be ours for ever, and out of our hands.
+                await self._broker.close()
+                await self._pause(self._failures)
+                self._failures += 1
         await self._broker.close()
 
     async def _consume(self) -> None:
@@ -66,13 +71,16 @@ class Worker:
         channel = await self._broker.channel()
         await channel.set_qos(prefetch_count=2 * MESSAGES)
         self._incoming = asyncio.Queue()
+        broken: asyncio.Future[Any] = asyncio.ensure_future(channel.closed())
+        # When somebody deletes the queue, the channel stays and we are told once.
+        (await channel.get_underlay_channel()).on_consumer_cancel_callbacks.add(lambda _: broken.cancel())
         await (await self._broker.queue(self._broker.points)).consume(self._incoming.put)
         log.info("waiting for points")
-        broken: asyncio.Future[Any] = asyncio.ensure_future(channel.closed())
         try:
             while not self._stopping.is_set():
                 if messages := await self._batch(broken):
                     await self._work(messages)
+                    self._failures = 0
                 elif broken.done():
                     raise ConnectionError("the connection has ended")
         finally:
@@ -111,7 +119,7 @@ class Worker:
     async def _store(self, messages: Messages) -> None:
         try:
             outcomes = await self._committed([batch for _, batch in messages])
-        except DBAPIError as error:
+        except BLAMED as error:
             if len(messages) > 1:  # one of them is to blame: each by itself
                 for one in messages:
                     await self._store([one])
@@ -126,13 +134,18 @@ class Worker:
             await message.ack()
 
     async def _committed(self, batches: Sequence[store.points.Batch]) -> Sequence[int | Refusal] | None:
-        """What became of each; tried again for as long as the database is away. None: until we were told to stop."""
+        """What became of each; tried again for as long as the database is away. None: until we were told to stop.
+
+        Raises one of BLAMED.
+        """
         tries = 0
         while not self._stopping.is_set() or tries == 0:
             try:
                 return await asyncio.to_thread(self._write, batches)
-            except UNREACHABLE as error:
-                log.warning("the database does not answer: %s", getattr(error, "orig", error))
+            except BLAMED:
+                raise
+            except (DBAPIError, PoolTimeout) as error:
+                log.warning("the database cannot store anything: %s", getattr(error, "orig", error))
                 await self._pause(tries)
                 tries += 1
         return None

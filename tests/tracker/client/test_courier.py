@@ -1,4 +1,5 @@
 import json
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -56,6 +57,20 @@ def test_what_another_process_does_not_finish_is_left_and_said(spool: Spool, cou
         courier.start()
         assert not courier.finish(10)
     assert spool.unsent
+
+
+def test_it_hangs_up_even_when_nobody_waits_for_it_any_longer(
+    spool: Spool, api: Any, courier: Courier, monkeypatch: pytest.MonkeyPatch, wait_until: Callable[..., None]
+) -> None:
+    closed, request, answering = threading.Event(), api.request, threading.Event()
+    monkeypatch.setattr(api, "close", closed.set)
+    monkeypatch.setattr(api, "request", lambda *asked: answering.wait(20) and request(*asked))
+    courier.start()
+    assert not courier.finish(0.01)
+    assert not closed.is_set()
+    answering.set()
+    wait_until(closed.is_set)
+    assert spool.unsent == 0
 
 
 @pytest.mark.parametrize("failure", [Unanswered("no", 0.01), OSError("the disk is full")])

@@ -11,16 +11,18 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
-from sqlalchemy import event
+from sqlalchemy import QueuePool, create_engine, event
 
 from tracker.scope import Scope
 from tracker.server import auth
 from tracker.server.config import Settings
+from tracker.server.db import Database
 from tracker.values import now_ms
 
 ANYONES = {"/", "/healthz", "/readyz", "/session", "/ui"}  # the last but one asks for the key in its body
 OF_ADMINS = {"/keys", "/keys/{key_id}"}
 CURVE = ("/runs/{run_id}/metrics/{key}", "key")  # a name, within a run
+NO_WAITING = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 0.01}
 BODIES = {"/session": {"key": "trk_none"}, "/runs/{run_id}/rewind": {"step": 1, "at": 1}, "/keys": {"name": "a"}}
 
 
@@ -295,6 +297,23 @@ class TestMemory:
             with closing(sqlite3.connect(guarded.server.folder / "tracker.db")) as connection, connection:
                 connection.execute("ALTER TABLE elsewhere RENAME TO api_keys")
         made(ann.post("/tickets"))
+
+    def test_so_they_do_when_no_connection_to_it_is_free(
+        self, guarded: Any, ann: httpx.Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(auth, "LIFE", 0.0)
+        made(ann.post("/tickets"))
+        database = guarded.server.app.state.database
+        one = Database(database.engine.url)
+        one.engine.dispose()
+        monkeypatch.setattr(one, "_reader", create_engine(database.engine.url, poolclass=QueuePool, **NO_WAITING))
+        monkeypatch.setattr(guarded.server.app.state.gate, "_database", one)
+        with one.read() as session:
+            session.connection()
+            made(ann.post("/tickets"))
+            with guarded.client(auth.new_key()) as unknown:
+                assert unknown.post("/tickets").status_code == 503
+        one._reader.dispose()
 
     def test_ingest_asks_once_whose_run_it_is(self, guarded: Any, ann: httpx.Client) -> None:
         run = new_run(ann)

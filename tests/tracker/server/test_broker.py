@@ -42,6 +42,7 @@ def test_what_is_written_is_read(points: list[Any], run_id: int, at: int) -> Non
         b'[1, 7, 0, ["loss"], [1e300], [0.5], [0]]',
         b"[1, 7, 0, [8], [0], [0.5], [0]]",
         b'[2, 7, 0, ["loss"], [0], [0.5], [0]]',
+        b'[1, 7, 0, ["loss"], [0], [1%s], [0]]' % (b"0" * 400),
     ],
 )
 def test_what_holds_no_points_is_refused_with_a_reason(body: bytes) -> None:
@@ -100,6 +101,18 @@ def test_a_queue_of_other_bounds_is_used_as_it_is(rabbitmq_url: str, queue_prefi
         run(rabbitmq_url, queue_prefix, lambda broker: broker.publish(broker.points, b""), length)
 
 
+def test_a_deleted_queue_is_declared_again(rabbitmq_url: str, queue_prefix: str) -> None:
+    async def twice(broker: Broker) -> None:
+        await broker.publish(broker.points, b"one")
+        await (await broker.channel()).queue_delete(broker.points)
+        with pytest.raises(AWAY, match="there is no queue"):
+            await broker.publish(broker.points, b"two")
+        await broker.publish(broker.points, b"three")
+        assert (await (await broker.queue(broker.points)).get()).body == b"three"
+
+    run(rabbitmq_url, queue_prefix, twice)
+
+
 def new_run(url: str) -> int:
     experiment = httpx.post(f"{url}/experiments", json={"name": "e"}).json()
     made: int = httpx.post(f"{url}/experiments/{experiment['id']}/runs", json={}).json()["id"]
@@ -125,6 +138,13 @@ class TestTheWayIn:
         answer = httpx.post(f"{url}/runs/{new_run(url)}/metrics", json=points(0.5))
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
         assert answer.json()["detail"] == "the queue did not answer: keep the points, and send them again later"
+
+    def test_the_queue_is_there_before_the_first_point(
+        self, tmp_path: Path, on_queue: Any, serve: Any, rabbitmq_server: Any, wait_until: Any
+    ) -> None:
+        """A new one is lost with a broker that dies, for about a second."""
+        serve(tmp_path, 0, **on_queue | {"TRACKER_RABBITMQ_URL": rabbitmq_server.url})
+        wait_until(lambda: rabbitmq_server.remembers(f"{on_queue['TRACKER_QUEUE']}.points"))
 
     def test_a_full_queue_is_503(self, tmp_path: Path, on_queue: Any, serve: Any) -> None:
         _, url = serve(tmp_path, 0, **on_queue, TRACKER_QUEUE_LENGTH="5")

@@ -1,6 +1,10 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from tracker.server.db import Database
@@ -53,6 +57,27 @@ def test_a_deleted_run_is_refused_once_it_was_asked_for_again(database: Database
     for _ in range(2):
         with pytest.raises(NotFound):
             known.check(run_id)
+
+
+def test_while_one_asks_the_others_do_with_what_is_known(database: Database, run_id: int) -> None:
+    """A database that is cut off may take its time to be away."""
+    clock = Clock()
+    known = Known(database, clock)
+    known.check(run_id)
+    clock.now = FRESH + 1
+    asked, cut = threading.Event(), threading.Event()
+
+    def wait(*_: Any) -> None:
+        asked.set()
+        assert cut.wait(20)
+
+    event.listen(database.engine, "before_cursor_execute", wait)
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(known.check, run_id)
+        assert asked.wait(20)
+        known.check(run_id)
+        assert not asking.done()
+        cut.set()
 
 
 def test_it_does_not_grow(database: Database, run_id: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +26,15 @@ KILLED_BEFORE_COMMIT = """
 import os
 from tracker.server.store import points
 points._touch = lambda *_: os.kill(os.getpid(), 9)
+"""
+
+UNABLE_TO_BURY_AT_FIRST = """
+from tracker.server.broker import Broker
+publish, failures = Broker.publish, [TimeoutError("no answer")]
+async def failing(*arguments, **options):
+    if failures: raise failures.pop()
+    await publish(*arguments, **options)
+Broker.publish = failing
 """
 
 
@@ -81,6 +91,32 @@ def test_of_messages_that_cannot_be_stored_each_is_buried_and_the_others_are_sto
     worker(on_queue)
     wait_until(lambda: stored(database) == {0: 0.5, 1: 0.6} and left(on_queue, "dead") == 2)
     assert left(on_queue) == 0
+
+
+def test_what_it_had_in_hand_when_the_queue_did_not_answer_comes_again(
+    on_queue: Any, database: Database, worker: Any, wait_until: Any
+) -> None:
+    queued(on_queue, b"poison", *(batch(float(i), start=i) for i in range(1000)))
+    worker(on_queue, UNABLE_TO_BURY_AT_FIRST)
+    wait_until(lambda: len(stored(database)) == 1000 and left(on_queue, "dead") == 1)
+    assert left(on_queue) == 0
+
+
+def test_a_queue_that_somebody_has_deleted_is_declared_again(
+    tmp_path: Path, on_queue: Any, database: Database, worker: Any, wait_until: Any
+) -> None:
+    async def delete() -> None:
+        broker = Broker(on_queue["TRACKER_RABBITMQ_URL"], on_queue["TRACKER_QUEUE"], 1000)
+        await (await broker.channel()).queue_delete(broker.points)
+        await broker.close()
+
+    queued(on_queue, batch(0.5))
+    worker(on_queue)
+    wait_until(lambda: stored(database))
+    asyncio.run(delete())
+    wait_until(lambda: "the queue does not answer" in (tmp_path / "worker-0.log").read_text())
+    queued(on_queue, batch(0.6, start=1))
+    wait_until(lambda: stored(database) == {0: 0.5, 1: 0.6})
 
 
 def test_points_of_a_deleted_run_are_left_out(on_queue: Any, database: Database, worker: Any, wait_until: Any) -> None:
