@@ -134,6 +134,6 @@ def wait_for(look: Look, run: int, step: int) -> None:
 
 def last_step(connection: psycopg.Connection, run: int) -> int:
     """Of the curve that is furthest behind; -1 as long as one has none."""
-    query = "SELECT count(*), min(last_step) FROM metrics WHERE run_id = %s"
+    query = "SELECT count(last_step), min(last_step) FROM metrics WHERE run_id = %s"
     found = connection.execute(query, [run]).fetchone()
-    return found[1] if found and found[0] == len(KEYS) else -1
+    return int(found[1]) if found and found[0] == len(KEYS) else -1

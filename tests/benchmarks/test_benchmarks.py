@@ -7,17 +7,23 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
 import pytest
 
-from benchmarks import batches, one_curve, singles, streams
+from benchmarks import batches, one_curve, raw_postgres, singles, streams, through_queue
 from benchmarks.__main__ import main
 from benchmarks.figure import Figure, WrongAnswer, kept, table
+from benchmarks.raw import batch
 from benchmarks.rounds import p99, take_turns
 from benchmarks.serving import Server
+from tracker.server import store
+from tracker.server.db import Database
 from workbook.source import ROOT
 
 COMMAND = [sys.executable, "-m", "benchmarks"]
@@ -43,9 +49,18 @@ def test_the_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None
     with pytest.raises(SystemExit) as end:
         main(["--help"])
     assert end.value.code == 0
-    assert "log, batches, singles, list, curve, streams, postgres, queue" in capsys.readouterr().out
+    assert "log, batches, singles, list, curve, streams, postgres, queue" in " ".join(capsys.readouterr().out.split())
 
 
+def test_a_service_that_is_missing_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORKBOOK_POSTGRES", "off")
+    assert main(["postgres", "--quick"]) == 1
+    assert "PostgreSQL is switched off" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("postgres_server", "rabbitmq_server")
 def test_everything_runs_and_has_the_lines_that_were_kept() -> None:
     ran = subprocess.run([*COMMAND, "--quick"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -98,6 +113,36 @@ def test_a_batch_that_was_stored_wrongly_is_noticed(measured: Server, form: str)
         batches.send(measured, [bodies[0], bodies[0]])
     with pytest.raises(WrongAnswer, match="was answered with 422"):
         batches.send(measured, [b"{}x"])
+
+
+@pytest.mark.parametrize("way", [raw_postgres.by_unnest, raw_postgres.by_copy])
+def test_the_raw_driver_of_postgresql_stores_what_the_tracker_would(postgres_tables: str, way: Any) -> None:
+    with closing(Database(postgres_tables)) as database:
+        with raw_postgres.raw(database, way) as limit:
+            run, curves = limit.new_run(batches.KEYS)
+            for one in batches.prepared(run, curves, 2):
+                limit.store(one)
+        with database.read() as session:
+            for key in batches.KEYS:
+                metric = store.curves.get_metric(session, run, key)
+                curve = store.curves.read_curve(session, metric, at_most=1000)
+                assert curve["values"] == [batches.value(key, step) for step in range(2 * batches.STEPS)]
+                assert (metric.version, metric.last_step) == (2, 2 * batches.STEPS - 1)
+
+
+def test_points_that_stay_in_the_queue_are_noticed(postgres_tables: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(through_queue, "PATIENCE", 0.1)
+    url = postgres_tables.replace("+psycopg", "")
+    with closing(Database(postgres_tables)) as database, psycopg.connect(url, autocommit=True) as connection:
+        look = partial(through_queue.last_step, connection)
+        with raw_postgres.raw(database, raw_postgres.by_unnest) as limit:
+            run, curves = limit.new_run(batches.KEYS)
+            limit.store(batch(run, [(curves[batches.KEYS[0]], batches.STEPS, 0.0, 0)]))
+            assert look(run) == -1
+            limit.store(batches.prepared(run, curves, 1)[0])
+            through_queue.wait_for(look, run, batches.STEPS - 1)
+            with pytest.raises(WrongAnswer, match="has not all points"):
+                through_queue.wait_for(look, run, batches.STEPS)
 
 
 def test_a_viewer_who_is_not_told_is_noticed(measured: Server, monkeypatch: pytest.MonkeyPatch) -> None:
