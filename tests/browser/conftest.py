@@ -31,7 +31,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
-@pytest.fixture(scope="session")
+# Not for longer than a module: as long as it is there, its event loop is, and other tests want one of their own.
+@pytest.fixture(scope="module")
 def browser(not_run: Callable[[str], NoReturn]) -> Iterator[Browser]:
     if CHROMIUM is None:
         not_run("no Chromium here; on Debian and Ubuntu: apt install chromium")

@@ -23,6 +23,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -34,6 +35,7 @@ from . import guard
 from .guard import Plan
 
 LOCK = "guard.lock"
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 START_SECONDS = 30.0  # most take less than one, RabbitMQ five; a busy computer may take longer
 ANSWER_SECONDS = 1.0  # for one question whether it is there
 
@@ -235,8 +237,16 @@ def _locked_folder(prefix: str) -> tuple[Path, int]:
 @contextmanager
 def _undisturbed() -> Iterator[None]:
     """Ctrl-C and its like have to wait: a folder that nobody has heard of yet would stay for ever."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    if threading.current_thread() is not threading.main_thread():  # which signals do not interrupt
+        yield
+        return
+    came: list[int] = []
+    # Blocking them is not enough: a signal for the process goes to any of its threads.
+    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in INTERRUPTS}
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for late in came:
+            signal.raise_signal(late)

@@ -71,7 +71,7 @@ def restarts(self):
     return len(self.attempts[FIRST:])
 """
 CONSTANT = """
-WHERE = "WHERE run_id = ?"
+WHERE = "WHERE run_id = :run_id"
 KEYS = f"SELECT key, id FROM metrics {WHERE}"
 """
 ROUTE = """
