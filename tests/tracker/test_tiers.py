@@ -199,12 +199,12 @@ def _committed_is_written(postgres_server: Any, postgres_tables: str) -> Iterato
     """The tests' PostgreSQL forgets its last commits when it is killed; here it must not."""
     url = postgres_tables.replace("+psycopg", "")
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("ALTER DATABASE postgres SET synchronous_commit = on")
+        connection.execute("ALTER DATABASE migrated SET synchronous_commit = on")
     yield
     if not postgres_server.answers():  # the test has failed before it was there again
         postgres_server.restart()
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("ALTER DATABASE postgres RESET synchronous_commit")
+        connection.execute("ALTER DATABASE migrated RESET synchronous_commit")
 
 
 @pytest.fixture(params=["T1", "T2"])
