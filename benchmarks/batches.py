@@ -1,7 +1,7 @@
 """Points by the thousand: POST /runs/{id}/metrics from one client, point by point (`points`) or in columns (`series`).
 
 A batch is 1,000 points: 100 steps of 10 curves, as a training sends that logs 10 metrics. Raw is one transaction per
-batch. The targets are for columns: that is what our own client sends. The share counts seconds of the processor, of the
+batch. The target is for columns: that is what our own client sends. The share counts seconds of the processor, of the
 server's process or of ours: on a busy machine the wall clock measures the neighbours.
 """
 
@@ -25,7 +25,6 @@ SIZE = len(KEYS) * STEPS  # points of a batch
 START = 1_767_225_600_000  # ms, UTC: the time of step 0
 
 SHARE = 0.35  # of what the raw driver stores per second of the processor
-PER_SECOND = 130_000  # points, wall: ten times what MLflow 3.17.2 stores in SQLite on such a machine
 
 
 def measure(folder: Path, quick: bool) -> list[Figure]:
@@ -53,15 +52,10 @@ def figures(form: str, ours: list[Cost], least: list[Cost], points: int) -> list
     what = f"batches of {SIZE:,} points, {form} / sqlite3"
     cpu, raw_cpu = (median([points / cost.cpu for cost in costs]) for costs in (ours, least))
     wall, raw_wall = (median([points / cost.wall for cost in costs]) for costs in (ours, least))
-    share, rate = f"at least {SHARE:.0%} of raw", f"at least {PER_SECOND:,}"
-    if form != "columns":
-        return [
-            Figure(what, "points per CPU second", cpu, raw_cpu),
-            Figure(what, "points per second", wall, raw_wall),
-        ]
+    target, met = (f"at least {SHARE:.0%} of raw", cpu >= SHARE * raw_cpu) if form == "columns" else ("", None)
     return [
-        Figure(what, "points per CPU second", cpu, raw_cpu, share, cpu >= SHARE * raw_cpu),
-        Figure(what, "points per second", wall, raw_wall, rate, wall >= PER_SECOND),
+        Figure(what, "points per CPU second", cpu, raw_cpu, target, met),
+        Figure(what, "points per second", wall, raw_wall),
     ]
 
 

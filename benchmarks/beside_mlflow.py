@@ -45,7 +45,10 @@ QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_SER
 
 def main() -> int:
     """The exit code: 1 for a wrong answer, or where something is missing, 130 for Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.beside_mlflow", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.beside_mlflow",
+        description="Measures the tracker beside MLflow, which has to be installed elsewhere. Takes two minutes.",
+    )
     parser.add_argument("--mlflow", required=True, metavar="PROGRAM", help="MLflow's own command")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the figures in this file")
     parser.add_argument("--quick", action="store_true", help="only try whether it runs; the figures say nothing")

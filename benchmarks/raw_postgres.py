@@ -1,6 +1,6 @@
 """The raw driver again: psycopg on the tracker's own tables, for what `raw` does with sqlite3.
 
-The points of a batch go in as four arrays, or through COPY into a temporary table; the rest is the same.
+The points of a batch go in as four arrays that are upserted, or are appended by COPY; the rest is the same.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import psycopg
 
 from tracker.server.db import Database
 from tracker.server.store.points import KEEP_LATEST, TOUCH, VERSION
-from tracker.server.store.upsert import ARRAYS, COPY, EMPTIED, FROM_INCOMING, INCOMING, TYPES
+from tracker.server.store.upsert import ARRAYS, COPY, TYPES
 
 from .raw import Batch, new_run
 
@@ -48,14 +48,11 @@ def by_unnest(cursor: psycopg.Cursor, batch: Batch) -> None:
 
 
 def by_copy(cursor: psycopg.Cursor, batch: Batch) -> None:
-    """COPY, and a statement that takes the rows from there."""
-    cursor.execute(INCOMING)
+    """Row by row, straight into the table."""
     with cursor.copy(COPY) as copy:
         copy.set_types(TYPES)
         for row in batch.points:
             copy.write_row(row)
-    cursor.execute(FROM_INCOMING)
-    cursor.execute(EMPTIED)
 
 
 @contextmanager

@@ -72,7 +72,7 @@ def restarts(self):
 """
 CONSTANT = """
 WHERE = "WHERE run_id = :run_id"
-KEYS = f"SELECT key, id FROM metrics {WHERE}"
+CURVES = f"SELECT key, id, last_step FROM metrics {WHERE}"
 """
 ROUTE = """
 router = APIRouter()
@@ -98,7 +98,7 @@ STORE, API = "tests/tracker/server/store", "tests/tracker/server/test_api.py -k 
         ("tracker.values:rank", "tests/tracker/test_values.py -k rank", FUNCTION, ("True, value", "True, -value")),
         ("tracker.server.schema:Point", f"{STORE}/test_curves.py -k whole", CLASS, ('"points"', '"dots"')),
         ("tracker.server.schema:Run.restarts", f"{STORE}/test_runs.py -k 'resumes or restart'", METHOD, ("= 1", "= 0")),
-        ("tracker.server.store.points:KEYS", f"{STORE}/test_points.py -k again", CONSTANT, ("run_id =", "run_id <>")),
+        ("tracker.server.store.points:CURVES", f"{STORE}/test_points.py -k again", CONSTANT, ("run_id =", "run_id <>")),
         ("tracker.server.api.experiments:create_experiment", API, ROUTE, ("/{made.id}", "")),
         ("tracker.server.api.route:_database", API, DEPENDENCY, ("request.app", "request")),
     ],

@@ -20,7 +20,7 @@ from ..problem import NotFound, Refusal, TooManyPoints
 from ..schema import Metric, Run
 from .runs import get_run
 from .statement import execute
-from .upsert import upsert
+from .upsert import append, upsert
 
 # Besides, it is what two writers of one run wait at: all that follows has the run to itself until the commit.
 BEAT = """
@@ -28,7 +28,7 @@ UPDATE runs SET heartbeat_at = CASE WHEN :at > coalesce(heartbeat_at, -1) THEN :
     last_logged_at = CASE WHEN :newest_at > coalesce(last_logged_at, -1) THEN :newest_at ELSE last_logged_at END
 WHERE id = :run_id RETURNING fences
 """
-KEYS = "SELECT key, id FROM metrics WHERE run_id = :run_id"
+CURVES = "SELECT key, id, last_step FROM metrics WHERE run_id = :run_id"
 Row = tuple[str, int, float, int]  # a point: key, step, value, logged_at
 Placed = tuple[int, int, float, int]  # the same with its curve's id: metric, step, value, logged_at
 
@@ -86,6 +86,7 @@ def add_batches(session: Session, batches: Sequence[Batch]) -> list[int | Refusa
     outcomes: list[int | Refusal] = [0] * len(batches)
     placed: list[Placed] = []
     touched: dict[int, set[int]] = {}  # run -> metrics
+    ends: dict[int, int] = {}  # metric -> the last step that is stored
     # By run, as everybody does: two transactions that wait for each other's runs would wait for ever.
     for number, batch in sorted(enumerate(batches), key=lambda numbered: numbered[1].run_id):
         try:
@@ -94,15 +95,20 @@ def add_batches(session: Session, batches: Sequence[Batch]) -> list[int | Refusa
             outcomes[number] = refusal
             continue
         outcomes[number] = len(points)
-        keys = set(map(itemgetter(0), points))
-        ids = _metric_ids(session, batch.run_id, keys)
-        touched.setdefault(batch.run_id, set()).update(ids[key] for key in keys)
+        curves = _curves(session, batch.run_id, set(map(itemgetter(0), points)))
+        ids = {key: metric_id for key, (metric_id, _) in curves.items()}
+        ends |= dict(curves.values())
+        touched.setdefault(batch.run_id, set()).update(ids.values())
         placed += [(ids[key], step, value, logged_at) for key, step, value, logged_at in points]
     if placed:
         # Sorted by (metric, step), the order of the primary key: fewer pages are touched. NaN is the only value that
         # differs from itself; and SQLite does not keep the sign of a zero, so nobody does.
         rows = sorted((m, step, v + 0.0 if v == v else None, t) for m, step, v, t in _without_repeats(placed))
-        upsert(connection, rows)
+        # The run is ours until the commit, so beyond the ends of its curves there is nothing, nor will be.
+        if beyond := [row for row in rows if row[1] > ends[row[0]]]:
+            append(connection, beyond)
+        if within := [row for row in rows if row[1] <= ends[row[0]]]:
+            upsert(connection, within)
         newest = {row[0]: {"id": row[0], "step": row[1], "value": row[2], "at": row[3]} for row in rows}
         execute(connection, KEEP_LATEST, list(newest.values()))
     for run_id, metric_ids in touched.items():
@@ -159,17 +165,17 @@ def rewind(session: Session, run_id: int, *, step: int, until: int) -> Run:
     connection = session.connection()
     execute(connection, REWIND, {"run_id": run_id, "step": step, "at": until})
     execute(connection, FIND_LATEST, {"run_id": run_id})
-    if known := execute(connection, KEYS, {"run_id": run_id}).all():
-        _touch(connection, run_id, [metric_id for _, metric_id in known])
+    if known := execute(connection, CURVES, {"run_id": run_id}).all():
+        _touch(connection, run_id, [curve.id for curve in known])
     return run
 
 
-def _metric_ids(session: Session, run_id: int, keys: set[str]) -> dict[str, int]:
-    """The id of each key's curve; those that are new get one."""
-    known = execute(session.connection(), KEYS, {"run_id": run_id})
-    ids: dict[str, int] = dict(known.all())
-    missing = [Metric(run_id=run_id, key=key, version=0) for key in sorted(keys - ids.keys())]
+def _curves(session: Session, run_id: int, keys: set[str]) -> dict[str, tuple[int, int]]:
+    """Of each key the curve's id and last step (-1: it has no points); curves that are new are made."""
+    known = execute(session.connection(), CURVES, {"run_id": run_id})
+    curves = {c.key: (c.id, -1 if c.last_step is None else c.last_step) for c in known if c.key in keys}
+    missing = [Metric(run_id=run_id, key=key, version=0) for key in sorted(keys - curves.keys())]
     if missing:
         session.add_all(missing)
         session.flush()
-    return ids | {metric.key: metric.id for metric in missing}
+    return curves | {metric.key: (metric.id, -1) for metric in missing}

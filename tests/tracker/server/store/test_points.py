@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from tracker.server import problem
 from tracker.server.schema import Metric, Run
-from tracker.server.store import curves, experiments, points, runs, upsert
+from tracker.server.store import curves, experiments, points, runs
 from tracker.values import MAX_POINTS, Status, rank
 from workbook.source import source_with
 
@@ -95,7 +95,7 @@ def test_a_step_twice_in_one_batch_is_one_point(session: Session, run: Run) -> N
 def test_more_than_a_request_holds_are_stored_like_few(session: Session, run: Run) -> None:
     """As a worker does, who finds many batches in its queue, of several runs, and some of them twice."""
     other, _ = runs.create_run(session, run.experiment_id, at=0)
-    steps = range(0, upsert.COPY_FROM, 2)
+    steps = range(0, MAX_POINTS, 2)
     batches = [points.Batch(r.id, [("loss", s, float(s), 5) for s in steps], at=0) for r in (other, run)]
     late = points.Batch(run.id, [("loss", s, -1.0, 4) for s in steps] + [("loss", 1, NAN, 6)], at=0)
     for _ in range(2):

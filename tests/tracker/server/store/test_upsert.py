@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -19,11 +19,8 @@ from tracker.server.schema import Metric, Run
 from tracker.server.store import experiments, runs, upsert
 from tracker.values import rank
 
-
-@pytest.fixture(params=["few", "many"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As few rows go, and as many do."""
-    monkeypatch.setattr(upsert, "COPY_FROM", 1 if request.param == "many" else 10**9)
+Way = Callable[[Connection, Sequence[upsert.Row]], None]
+BOTH = pytest.mark.parametrize("way", [upsert.append, upsert.upsert])
 
 
 def curves(session: Session, run: Run, count: int) -> list[int]:
@@ -39,20 +36,25 @@ def stored(session: Session) -> dict[tuple[int, int], Any]:
     return {(metric, step): (value, at) for metric, step, value, at in found}
 
 
-@pytest.mark.usefixtures("way")
-def test_a_row_of_no_curve_is_refused(session: Session, run: Run) -> None:
+@BOTH
+def test_a_row_of_no_curve_is_refused(session: Session, run: Run, way: Way) -> None:
     (curve,) = curves(session, run, 1)
     with pytest.raises(IntegrityError):
-        upsert.upsert(session.connection(), [(curve, 0, 1.0, 0), (curve + 1, 0, 1.0, 0)])
+        way(session.connection(), [(curve, 0, 1.0, 0), (curve + 1, 0, 1.0, 0)])
     session.rollback()
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_a_server_that_dies_meanwhile_is_one_that_is_away(
-    database: Database, monkeypatch: pytest.MonkeyPatch, postgres_tables: str
-) -> None:
-    monkeypatch.setattr(upsert, "COPY_FROM", 1)
+def test_a_row_that_is_there_cannot_be_appended(session: Session, run: Run) -> None:
+    (curve,) = curves(session, run, 1)
+    upsert.append(session.connection(), [(curve, 0, 1.0, 0)])
+    with pytest.raises(IntegrityError):
+        upsert.append(session.connection(), [(curve, 0, 2.0, 1)])
+    session.rollback()
 
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_server_that_dies_meanwhile_is_one_that_is_away(database: Database, postgres_tables: str) -> None:
     class Rows(list[Any]):
         """More than are sent at once; their connection is cut while they are."""
 
@@ -61,19 +63,19 @@ def test_a_server_that_dies_meanwhile_is_one_that_is_away(
                 other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY %'")
             return super().__iter__()
 
-    with pytest.raises(UNREACHABLE, match="COPY pg_temp"), database.write() as session:
-        upsert.upsert(session.connection(), Rows([(1, 0, 1.0, 0)] * 100_000))
+    with pytest.raises(UNREACHABLE, match="COPY points"), database.write() as session:
+        upsert.append(session.connection(), Rows([(1, 0, 1.0, 0)] * 100_000))
     with database.write() as session:
         assert stored(session) == {}
 
 
-@pytest.mark.usefixtures("way")
-def test_the_largest_and_the_least(session: Session, run: Run) -> None:
+@BOTH
+def test_the_largest_and_the_least(session: Session, run: Run, way: Way) -> None:
     (curve,) = curves(session, run, 1)
     values = [None, math.inf, -math.inf, 5e-324, -1.7976931348623157e308]
-    upsert.upsert(session.connection(), [(curve, 2**53 - n, value, n) for n, value in enumerate(values)])
+    way(session.connection(), [(curve, 2**53 - n, value, n) for n, value in reversed(list(enumerate(values)))])
     assert stored(session) == {(curve, 2**53 - n): (value, n) for n, value in enumerate(values)}
-    upsert.upsert(session.connection(), [(curve, 0, None, 0)])  # of all values, none is a number
+    way(session.connection(), [(curve, 0, None, 0)])  # of all values, none is a number
     assert stored(session)[curve, 0] == (None, 0)
 
 
@@ -81,7 +83,6 @@ VALUE = st.sampled_from([None, 0.0, 1.0, -1.0, math.inf])
 ROWS = st.dictionaries(st.tuples(st.integers(0, 1), st.integers(0, 3)), st.tuples(VALUE, st.integers(0, 3)), max_size=6)
 
 
-@pytest.mark.usefixtures("way")
 @given(news=st.lists(ROWS.filter(bool), max_size=6))
 def test_of_all_rows_of_a_place_the_one_of_highest_rank_stays(fresh: Any, news: list[dict[Any, Any]]) -> None:
     def rank_of(row: tuple[float | None, int]) -> Any:
