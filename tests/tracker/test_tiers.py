@@ -276,8 +276,6 @@ def test_a_killed_postgresql(tier: Any, api: Any, load: Any, postgres_server: An
         postgres_server.restart()
 
 
-# A broker that was killed takes up to minutes to answer again where much else runs.
-@pytest.mark.slow
 def test_a_killed_rabbitmq(
     on_queue: Any, api: Any, worker: Any, load: Any, rabbitmq_server: Any, wait_until: Any
 ) -> None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from concurrent.futures import Future, TimeoutError
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Self
 
@@ -38,7 +38,7 @@ from .problem import Unavailable
 VERSION = 1  # of a message
 LIMIT = 20  # deliveries of a message that nobody acknowledged; each worker that ends with it in its hands counts
 SECONDS = 5.0  # for RabbitMQ to connect, or to confirm
-AWAY = (AMQPException, OSError, asyncio.TimeoutError, TimeoutError, RuntimeError)  # what aio-pika raises when it is
+AWAY = (AMQPException, OSError, RuntimeError)  # what aio-pika raises when it is; an OSError may be a TimeoutError
 log = logging.getLogger("tracker.server.broker")
 REASON = "x-tracker-reason"  # why a worker has put a message among the dead
 

@@ -42,7 +42,8 @@ class RabbitMQ(Server):
         """Whether a quorum queue will be there after a kill. A new one is written down within a second; until then it
         is lost with all that it has confirmed (seen with RabbitMQ 3.10.8)."""
         registers = self._folder.glob("data/*/quorum/*/names.dets")
-        return any(f"%2F_{queue}".encode() in register.read_bytes() for register in registers)
+        name = f"%2F_{queue}m\0\0\0".encode()  # a binary follows (m), not the rest of a longer name
+        return any(name in register.read_bytes() for register in registers)
 
     def _find(self) -> None:
         self._program, self._register = find_programs()

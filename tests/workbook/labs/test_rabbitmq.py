@@ -94,6 +94,7 @@ class TestARunningBroker:
         for kind, queue in queues.items():
             asyncio.run(publish(rabbitmq_server.url, queue, kind, texts))
         wait_until(lambda: rabbitmq_server.remembers(queues["quorum"]))
+        assert not rabbitmq_server.remembers(queues["quorum"][:-1])
         rabbitmq_server.kill()
         with pytest.raises(ConnectionError):
             asyncio.run(publish(rabbitmq_server.url, queues["quorum"], "quorum", ["lost"]))
