@@ -64,7 +64,7 @@ FLOORS = {
         ["workbook.labs.services"],
         ["workbook.labs.keeper"],
         ["workbook.check", "workbook.kernel", "workbook.bank.index", "workbook.bank.sheets", "workbook.labs.database"],
-        ["workbook.judge", "workbook.progress"],
+        ["workbook.judge", "workbook.progress", "workbook.labs.web"],
         ["workbook.board", "workbook.build", "workbook.solution", "workbook.pieces.mine"],
         ["workbook.bank.asking", "workbook.bank.deck", "workbook.bank.due", "workbook.bank.paper"],
         ["workbook.bank.schedule", "workbook.bank.sitting", "workbook.bank.spoken"],

@@ -166,7 +166,8 @@ def _verdict(judge: Judge, exercise: Exercise, answer: Answer) -> Verdict:
 
 
 def never_ending(exercise: Exercise) -> str | None:
-    """An answer that never ends: each function of it, or its text for another language."""
+    """An answer that never ends: each function of it, or its text for another language. A function keeps its parameters
+    and what stands above it, since a route is known by them."""
     kind = KINDS.get(exercise.language)
     if kind is None or kind.endless is None:
         return None
@@ -177,7 +178,7 @@ def never_ending(exercise: Exercise) -> str | None:
         return None  # the solution's own verdict says so
     for node in body:
         if isinstance(node, ast.FunctionDef) and kind.name == "Python":
-            parts.append(f"def {node.name}(*_, **__):\n    {kind.endless}")
+            parts.append(ast.unparse(_with_body(node, kind.endless)))
         elif isinstance(node, ast.ClassDef) and kind.name == "Python":
             parts.append(f"class {node.name}:\n    def __init__(self, *_, **__):\n        {kind.endless}")
         elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and kind.name != "Python":
@@ -185,3 +186,8 @@ def never_ending(exercise: Exercise) -> str | None:
             if isinstance(text, str) and "\n" in text:
                 parts.append(f"{ast.unparse(node.targets[0])} = {kind.endless!r}")
     return "\n\n".join(parts) or None
+
+
+def _with_body(function: ast.FunctionDef, body: str) -> ast.FunctionDef:
+    function.body = ast.parse(body).body
+    return function
