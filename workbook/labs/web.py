@@ -28,6 +28,7 @@ from typing import Any, Self, TypeVar
 import uvicorn
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
+from sqlalchemy import text
 from starlette.types import Message, Receive, Scope, Send
 
 from tracker.server.app import create_app
@@ -37,8 +38,10 @@ from tracker.server.observe import HEADER, JsonLines
 from tracker.server.schema import Base
 
 SHOWN = ("Location", "Retry-After", "Allow", "Content-Type")  # of an answer's headers, those that a reader looks at
+RENAMED = {413: "Content Too Large", 422: "Unprocessable Content"}  # since RFC 9110; Python knows it from 3.13 on
 START_SECONDS = 20.0
 END_SECONDS = 2.0  # that a site has to end by itself
+HURRIED_SECONDS = 0.01  # the same, when a check's time is up
 PATIENCE = 60.0  # seconds for one answer: whoever is in a hurry ends the cell
 LOG = "tracker.server"
 Result = TypeVar("Result")
@@ -58,7 +61,7 @@ class Answer:
         return json.loads(self.text)
 
     def __repr__(self) -> str:
-        head = [f"{self.status} {HTTPStatus(self.status).phrase}"]
+        head = [f"{self.status} {RENAMED.get(self.status) or HTTPStatus(self.status).phrase}"]
         head += [f"{name}: {self.headers[name]}" for name in (*SHOWN, HEADER) if name in self.headers]
         try:
             body = json.dumps(self.json, indent=2, ensure_ascii=False)
@@ -81,6 +84,7 @@ class Site:
         self.app = app
         self.fault = ""  # the last exception that a route raised and nobody handled, as "KeyError: 'name'"
         self._unwritten = False
+        self._patience = END_SECONDS
         self._others = set(threading.enumerate())
         config = uvicorn.Config(
             self._watched, interface="asgi3", port=0, log_config=None, log_level="critical", access_log=False
@@ -93,14 +97,16 @@ class Site:
             while not self._server.started and self._thread.is_alive() and time.monotonic() < deadline:
                 time.sleep(0.002)
             self.port: int = self._server.servers[0].sockets[0].getsockname()[1]
-        except BaseException:
-            self.close()
+        except BaseException as error:
+            self.__exit__(type(error))
             raise
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and not issubclass(kind, Exception):  # whoever raised that is in a hurry
+            self._patience = HURRIED_SECONDS
         self.close()
 
     @property
@@ -125,7 +131,7 @@ class Site:
         try:
             connection.request(method, path, body, sent)
             response = connection.getresponse()
-            text = response.read().decode()
+            said = response.read().decode()
         finally:
             connection.close()
         if response.status == 500 and self._unwritten:
@@ -133,7 +139,7 @@ class Site:
         found = {name.title() if name != HEADER.lower() else HEADER: value for name, value in response.getheaders()}
         if HEADER.lower() not in map(str.lower, sent):
             found.pop(HEADER, None)  # by chance, so that no two of them are alike
-        return Answer(response.status, found, text)
+        return Answer(response.status, found, said)
 
     def seconds(self, request: str, after: float = 0.0) -> float:
         """How long its answer takes; it is sent `after` so many."""
@@ -167,11 +173,11 @@ class Site:
         for stuck in ("AnyIO", "site"):  # a plain function in a thread of its own; an async one on the loop
             if self._thread.ident is None:
                 return
-            self._thread.join(END_SECONDS)
+            self._thread.join(self._patience)
             for thread in set(threading.enumerate()) - self._others if self._thread.is_alive() else ():
                 if thread.name.startswith(stuck):
                     _end(thread)
-        self._thread.join(END_SECONDS)
+        self._thread.join(self._patience)
 
     def _run(self) -> None:
         with suppress(SystemExit):
@@ -206,6 +212,12 @@ class Tracker(Site):
         """What it has logged so far. The line of a request is written a moment after its answer has left."""
         time.sleep(0.1)
         return [json.loads(line) for line in self._written.getvalue().splitlines()]
+
+    def query(self, statement: str) -> list[dict[str, Any]]:
+        """Asks or changes its tables behind its back; the rows, if there are any."""
+        with self._database.write() as session:
+            found = session.execute(text(statement))
+            return [dict(row) for row in found.mappings()] if found.returns_rows else []  # type: ignore[attr-defined]
 
     @contextmanager
     def without_database(self) -> Iterator[None]:
