@@ -31,6 +31,7 @@ from fastapi.routing import APIRoute
 from sqlalchemy import text
 from starlette.types import Message, Receive, Scope, Send
 
+from tracker.server.api import router as trackers
 from tracker.server.app import create_app
 from tracker.server.config import Settings
 from tracker.server.db import Database, sqlite
@@ -42,6 +43,7 @@ RENAMED = {413: "Content Too Large", 422: "Unprocessable Content"}  # since RFC 
 START_SECONDS = 20.0
 END_SECONDS = 2.0  # that a site has to end by itself
 HURRIED_SECONDS = 0.01  # the same, when a check's time is up
+STALLED_SECONDS = 2.0  # after which a question that needs no thread counts as not answered
 PATIENCE = 60.0  # seconds for one answer: whoever is in a hurry ends the cell
 LOG = "tracker.server"
 Result = TypeVar("Result")
@@ -213,6 +215,26 @@ class Tracker(Site):
         time.sleep(0.1)
         return [json.loads(line) for line in self._written.getvalue().splitlines()]
 
+    def stalls_for(self, request: str, body: Any = None) -> bool:
+        """Whether nobody is answered while this request waits until somebody else has written."""
+        waiting = threading.Thread(target=self.ask, args=(request, body), daemon=True)
+        with self._database.writing:
+            waiting.start()
+            stalled = not all(self._is_quick() for _ in range(20))
+        waiting.join(PATIENCE)
+        return stalled
+
+    def _is_quick(self) -> bool:
+        time.sleep(0.01)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=STALLED_SECONDS)
+        try:
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status == HTTPStatus.OK
+        except TimeoutError:
+            return False
+        finally:
+            connection.close()
+
     def query(self, statement: str) -> list[dict[str, Any]]:
         """Asks or changes its tables behind its back; the rows, if there are any."""
         with self._database.write() as session:
@@ -274,7 +296,11 @@ def _newest(router: APIRouter, function: Callable[..., Any]) -> APIRoute:
     """The route that calls the function; a cell that was run twice has made two."""
     routes = [route for route in router.routes if isinstance(route, APIRoute) and route.endpoint is function]
     assert routes, "nobody calls this function: a route begins with @router.post(...) or the like"
-    return routes[-1]
+    newest, known = routes[-1], [route for route in trackers.routes if isinstance(route, APIRoute)]
+    assert any((route.path, route.methods) == (newest.path, newest.methods) for route in known), (
+        f"the tracker has no {' '.join(sorted(newest.methods or ()))} {newest.path}, in whose place it could answer"
+    )
+    return newest
 
 
 def _end(thread: threading.Thread) -> None:

@@ -1,6 +1,7 @@
 """The routes over real HTTP. Each class begins with what it refuses."""
 
 import threading
+import time
 import uuid
 from contextlib import closing
 from pathlib import Path
@@ -87,6 +88,18 @@ class TestCreateExperiment:
                 server.app.state.database = there
         refused(answer, 503, "the database did not answer")
         assert answer.headers["retry-after"] == "1"
+
+    def test_while_it_waits_for_another_writer_others_are_answered(self, http: httpx.Client, server: Any) -> None:
+        """In SQLite, where a writer waits for the one before it in this process."""
+        body = {"name": new_name()}
+        waiting = threading.Thread(target=lambda: httpx.post(f"{server.url}/experiments", json=body, timeout=60))
+        with server.app.state.database.writing:
+            waiting.start()
+            for _ in range(30):
+                assert http.get("/healthz").status_code == 200
+                time.sleep(0.01)
+        waiting.join()
+        assert len(http.get("/experiments", params=body).json()["items"]) == 1
 
     def test_it_keeps_the_time_of_the_client(self, http: httpx.Client) -> None:
         assert created(http.post("/experiments", json={"name": new_name(), "at": 1000}))["created_at"] == 1000

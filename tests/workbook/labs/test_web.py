@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 
 from workbook.labs import web
 from workbook.labs.web import Site, Tracker
@@ -74,6 +74,22 @@ def test_a_route_answers_in_the_place_of_the_trackers_and_the_newest_counts() ->
         assert site.ask("POST /experiments", {"name": "a"}).status == 201
     with pytest.raises(AssertionError, match="nobody calls this function"):
         web.tracker(router, lambda: None)
+    router.get("/experimints")(older)
+    with pytest.raises(AssertionError, match="the tracker has no GET /experimints"):
+        web.tracker(router, older)
+
+
+def test_a_request_that_waits_for_others_stalls_nobody_unless_it_is_async() -> None:
+    router = APIRouter()
+
+    @router.delete("/experiments/{experiment_id}")
+    async def blocks(experiment_id: int, request: Request) -> None:
+        with request.app.state.database.write():
+            pass
+
+    with web.tracker(router, blocks) as site:
+        assert not site.stalls_for("POST /experiments", {"name": "a"})
+        assert site.stalls_for("DELETE /experiments/1")
 
 
 def test_a_stub_is_said_to_be_one_and_a_fault_is_named() -> None:
