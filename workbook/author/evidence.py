@@ -166,12 +166,11 @@ def _verdict(judge: Judge, exercise: Exercise, answer: Answer) -> Verdict:
 
 
 def never_ending(exercise: Exercise) -> str | None:
-    """An answer that never ends: each function of it, or its text for another language. A function keeps its parameters
-    and what stands above it, since a route is known by them."""
+    """An answer that never ends: each function of it, beside what else it says; or its text for another language."""
     kind = KINDS.get(exercise.language)
     if kind is None or kind.endless is None:
         return None
-    parts = []
+    parts, beside = [], []
     try:
         body = ast.parse(exercise.solution).body
     except SyntaxError:
@@ -185,9 +184,12 @@ def never_ending(exercise: Exercise) -> str | None:
             text = node.value.value
             if isinstance(text, str) and "\n" in text:
                 parts.append(f"{ast.unparse(node.targets[0])} = {kind.endless!r}")
-    return "\n\n".join(parts) or None
+        elif kind.name == "Python":  # a prediction, which its check looks at before it calls anything
+            beside.append(ast.unparse(node))
+    return "\n\n".join(beside + parts) if parts else None
 
 
 def _with_body(function: ast.FunctionDef, body: str) -> ast.FunctionDef:
+    """The function with another body. It keeps its parameters, and what stands above it: a route is known by them."""
     function.body = ast.parse(body).body
     return function

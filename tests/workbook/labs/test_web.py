@@ -1,41 +1,20 @@
-"""Sites for lessons and checks: they answer, say what they wrote, and end, whatever a route does."""
+"""The tracker as a site: what it logs, what it does without its database, and with a route of somebody else's."""
 
-import json
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Request
 
 from workbook.labs import web
-from workbook.labs.web import Site, Tracker
+from workbook.labs.web import Tracker
 
 
 @pytest.fixture(scope="module")
 def tracker() -> Iterator[Tracker]:
     with web.tracker() as site:
         yield site
-
-
-def others() -> set[threading.Thread]:
-    return {thread for thread in threading.enumerate() if thread.name == "site" or thread.name.startswith("AnyIO")}
-
-
-def test_an_answer_is_shown_with_what_a_reader_looks_at(tracker: Tracker) -> None:
-    answer = tracker.ask("POST /experiments", {"name": "digits", "at": 0})
-    shown = repr(answer).splitlines()
-    assert shown[:4] == [
-        "201 Created",
-        f"Location: /experiments/{answer.json['id']}",
-        "Content-Type: application/json",
-        "{",
-    ]
-    assert json.loads("\n".join(shown[3:])) == answer.json
-    assert "X-Request-ID" not in answer.headers
-    assert tracker.ask("GET /healthz", X_Request_ID="mine").headers["X-Request-ID"] == "mine"
 
 
 def test_what_is_no_json_is_sent_and_shown_as_it_is(tracker: Tracker) -> None:
@@ -90,56 +69,6 @@ def test_a_request_that_waits_for_others_stalls_nobody_unless_it_is_async() -> N
     with web.tracker(router, blocks) as site:
         assert not site.stalls_for("POST /experiments", {"name": "a"})
         assert site.stalls_for("DELETE /experiments/1")
-
-
-def test_a_stub_is_said_to_be_one_and_a_fault_is_named() -> None:
-    app = FastAPI()
-
-    @app.get("/stub")
-    def stub() -> None:
-        raise NotImplementedError
-
-    @app.get("/fault")
-    def fault() -> None:
-        raise KeyError("name")
-
-    with Site(app) as site:
-        assert (site.ask("GET /fault").status, site.fault) == (500, "KeyError: 'name'")
-        with pytest.raises(NotImplementedError):
-            site.ask("GET /stub")
-
-
-@pytest.mark.parametrize("kind", ["def", "async def"])
-def test_a_route_that_never_ends_ends_with_its_site(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "END_SECONDS", 0.2)
-    begun = threading.Event()
-    app = FastAPI()
-
-    def in_a_thread() -> None:
-        begun.set()
-        while True:
-            pass
-
-    async def on_the_loop() -> None:
-        in_a_thread()
-
-    app.get("/endless")(in_a_thread if kind == "def" else on_the_loop)
-    before = others()
-    site = Site(app)
-    client = threading.Thread(target=_ignored, args=(site, "GET /endless"))
-    client.start()
-    assert begun.wait(20)
-    site.close()
-    client.join(20)
-    deadline = time.monotonic() + 20
-    while others() - before:
-        assert time.monotonic() < deadline, others()
-        time.sleep(0.01)
-
-
-def _ignored(site: Site, request: str) -> None:
-    with suppress(OSError):
-        site.ask(request)
 
 
 def test_calls_are_made_at_once_and_what_they_raise_is_raised() -> None:
