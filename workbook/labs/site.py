@@ -28,7 +28,6 @@ SHOWN = ("Location", "Retry-After", "Allow", "Content-Type")  # of an answer's h
 RENAMED = {413: "Content Too Large", 422: "Unprocessable Content"}  # since RFC 9110; Python knows it from 3.13 on
 START_SECONDS = 20.0
 END_SECONDS = 2.0  # that a site has to end by itself
-HURRIED_SECONDS = 0.01  # the same, when a check's time is up
 PATIENCE = 60.0  # seconds for one answer: whoever is in a hurry ends the cell
 
 
@@ -91,7 +90,7 @@ class Site:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None and not issubclass(kind, Exception):  # whoever raised that is in a hurry
-            self._patience = HURRIED_SECONDS
+            self._patience = 0.0
         self.close()
 
     @property
@@ -155,13 +154,14 @@ class Site:
     def close(self) -> None:
         """Ends it, and whatever it still does."""
         self._server.should_exit = True
+        if self._thread.ident is None:
+            return
         for stuck in ("AnyIO", "site"):  # a plain function in a thread of its own; an async one on the loop
-            if self._thread.ident is None:
-                return
             self._thread.join(self._patience)
-            for thread in set(threading.enumerate()) - self._others if self._thread.is_alive() else ():
-                if thread.name.startswith(stuck):
-                    _end(thread)
+            if self._thread.is_alive():
+                for thread in set(threading.enumerate()) - self._others:
+                    if thread.name.startswith(stuck):
+                        _end(thread)
         self._thread.join(self._patience)
 
     def _run(self) -> None:

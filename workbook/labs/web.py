@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
@@ -46,25 +46,24 @@ class Tracker(Site):
     """The tracker, on SQLite; it asks nobody for a key."""
 
     def __init__(self, route: APIRoute | None = None, **settings: Any) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="workbook-site-")
-        folder = Path(self._folder.name)
-        self._database = Database(sqlite(folder / "tracker.db"))
-        Base.metadata.create_all(self._database.engine)
         self._written = io.StringIO()
-        self._handler = logging.StreamHandler(self._written)
-        self._handler.setFormatter(JsonLines())
-        log = logging.getLogger(LOG)
-        self._before = log.level, log.propagate
-        log.addHandler(self._handler)
-        log.setLevel(logging.INFO)
-        log.propagate = False
-        app = create_app(Settings(folder, **settings), self._database)
-        if route:
-            alone = APIRouter()
-            alone.routes.append(route)
-            app.include_router(alone)
-            app.router.routes.insert(0, app.router.routes.pop())  # the first that fits answers
-        super().__init__(app)
+        self._undo = ExitStack()  # whatever was begun when something goes wrong, or a check's time is up
+        try:
+            self._folder = Path(self._undo.enter_context(tempfile.TemporaryDirectory(prefix="workbook-site-")))
+            self._database = Database(sqlite(self._folder / "tracker.db"))
+            self._undo.callback(self._database.close)
+            Base.metadata.create_all(self._database.engine)
+            self._undo.enter_context(_logged(self._written))
+            app = create_app(Settings(self._folder, **settings), self._database)
+            if route:
+                alone = APIRouter()
+                alone.routes.append(route)
+                app.include_router(alone)
+                app.router.routes.insert(0, app.router.routes.pop())  # the first that fits answers
+            super().__init__(app)
+        except BaseException:
+            self._undo.close()
+            raise
 
     def lines(self) -> list[dict[str, Any]]:
         """What it has logged so far. The line of a request is written a moment after its answer has left."""
@@ -100,7 +99,7 @@ class Tracker(Site):
     @contextmanager
     def without_database(self) -> Iterator[None]:
         """Meanwhile, it looks for its tables in a folder that is not there."""
-        elsewhere = Database(sqlite(Path(self._folder.name) / "gone" / "tracker.db"))
+        elsewhere = Database(sqlite(self._folder / "gone" / "tracker.db"))
         self.app.state.database = elsewhere
         try:
             yield
@@ -110,11 +109,21 @@ class Tracker(Site):
 
     def close(self) -> None:
         super().close()
-        log = logging.getLogger(LOG)
-        log.removeHandler(self._handler)
-        log.level, log.propagate = self._before
-        self._database.close()
-        self._folder.cleanup()
+        self._undo.close()
+
+
+@contextmanager
+def _logged(into: io.StringIO) -> Iterator[None]:
+    """What the tracker logs meanwhile goes there, and nowhere else."""
+    log, handler = logging.getLogger(LOG), logging.StreamHandler(into)
+    handler.setFormatter(JsonLines())
+    before = log.level, log.propagate
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    yield
+    log.removeHandler(handler)
+    log.level, log.propagate = before
 
 
 def tracker(router: APIRouter | None = None, function: Callable[..., Any] | None = None, **settings: Any) -> Tracker:
