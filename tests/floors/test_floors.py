@@ -60,7 +60,7 @@ FLOORS = {
         ["workbook.source", "workbook.labs.offline", "workbook.labs.server"],
         ["workbook.kinds", "workbook.processes", "workbook.bank.questions"],
         ["workbook.graft", "workbook.tries"],
-        ["workbook.labs.postgres", "workbook.labs.rabbitmq", "workbook.labs.valkey"],
+        ["workbook.labs.postgres", "workbook.labs.rabbitmq", "workbook.labs.tracker", "workbook.labs.valkey"],
         ["workbook.labs.services"],
         ["workbook.labs.keeper"],
         ["workbook.check", "workbook.kernel", "workbook.bank.index", "workbook.bank.sheets", "workbook.labs.database"],

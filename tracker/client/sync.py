@@ -1,12 +1,16 @@
-"""What a tracker has not received yet, sent afterwards: what spools still hold, or the runs of another tracker."""
+"""What a tracker has not received yet, sent afterwards: what spools still hold, or the runs of another tracker.
+
+A server that is away for a moment, or asks for one, ends nothing: each batch is tried a few times.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
-from .http import Api
+from .http import Api, retry
 from .sender import Sender, batches, entry_of
 from .spool import Spool, spools
 
@@ -26,7 +30,7 @@ def sync(folder: Path, url: str, *, progress: Callable[[str, int], None] = lambd
                     busy += 1
                     continue
                 sender = Sender(file, api)
-                while sender.forward(spool):
+                while retry(partial(sender.forward, spool)):
                     progress(file.stem, spool.unsent)
                 sent += 1
     return sent, busy
@@ -54,6 +58,6 @@ def import_file(
                     entry["run"]["experiment"] = experiment or entry["run"].get("experiment")
                 if "experiment" in entry:
                     entry["experiment"]["name"] = experiment or entry["experiment"].get("name")
-            sender.deliver(batch)
+            retry(partial(sender.deliver, batch))
             progress(batch.end)
     return len(runs), sender.refused

@@ -3,13 +3,15 @@
 import json
 import random
 import uuid
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tracker.client.http import Unanswered
+from tracker.client import http as http_module
+from tracker.client.http import Api, Unanswered
 from tracker.client.spool import Writer
 from tracker.client.sync import import_file, sync
 from tracker.values import ENDED, Status
@@ -60,6 +62,25 @@ def test_without_a_server_nothing_is_lost(tmp_path: Path, name: str, http: httpx
     with pytest.raises(Unanswered):
         sync(tmp_path, "http://127.0.0.1:1")
     assert sync(tmp_path, url_of(http)) == (1, 0)
+
+
+def test_a_server_that_is_away_for_a_moment_ends_nothing(
+    http: httpx.Client, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(tmp_path, "x", run_entry(name, "x"), {"log": {"a": 1}, "step": 0, "at": 6}, {"end": "failed", "at": 9})
+    request, asked = Api.request, count()
+
+    def now_and_then(self: Api, *what: Any) -> Any:
+        if next(asked) % 2 == 0:
+            raise Unanswered("a proxy starts anew", 0.001)
+        return request(self, *what)
+
+    monkeypatch.setattr(Api, "request", now_and_then)
+    monkeypatch.setattr(http_module, "pauses", lambda: iter([0.001] * 9))
+    assert sync(tmp_path, url_of(http)) == (1, 0)
+    assert import_file(file, url_of(http)) == (1, 0)
+    monkeypatch.undo()
+    assert '"end": "failed"' in exported(http, name)
 
 
 @pytest.mark.parametrize(
