@@ -1,9 +1,9 @@
 """What it takes to find the best loss in a spool of a million lines, as Python's own memory at its peak.
 
-    list          the points of all lines are made first: [(step, loss) for ...]
-    generator     one by one: ((step, loss) for ...), so that a single line is in memory
+list          the points of all lines are made first: [(step, loss) for ...]
+generator     one by one: ((step, loss) for ...), so that a single line is in memory
 
-    python benchmarks/one_pass.py [--lines 1000000] [--json FILE]
+python benchmarks/one_pass.py [--lines 1000000] [--json FILE]
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ def main() -> None:
 
         measured = {"list": peak(lambda: best(list(points(file)))), "generator": peak(lambda: best(points(file)))}
         size = file.stat().st_size / 1e6
-    kept: dict[str, Any] = {"lines": options.lines, "file": {"MB": round(size, 1)}}
+    kept: dict[str, Any] = {"lines": options.lines}
     for way, (found, most) in measured.items():
         assert found[0] == options.lines - 1, f"{way}: the lowest loss is in the last line"
-        kept[way] = {"MB": round(most, 2)}
+        kept[way] = {"MB": round(most, 1), "kB": round(1000 * most)}
         print(f"{way:12}{most:10.2f} MB of memory, for a file of {size:.1f} MB")
     if options.json:
         options.json.write_text(json.dumps(kept, indent=2) + "\n")

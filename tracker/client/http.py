@@ -12,12 +12,10 @@ import encodings.idna  # noqa: F401
 import json
 import os
 import random
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from itertools import islice
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 from urllib.parse import quote, urlsplit
 
 from .key import BadKey, find_key
@@ -27,9 +25,6 @@ _CHANCE = random.SystemRandom()
 
 LATER = (408, 421, 429)  # it came too slowly, under a name that the server is not known by yet, or too often
 TIMEOUT = 10.0  # s, of one request; a batch is stored in well under one
-TRIES = 4  # of a request that somebody waits for: their pauses add up to less than two seconds
-
-Answer = TypeVar("Answer")
 
 
 class Unanswered(Exception):
@@ -145,23 +140,3 @@ def pauses(first: float = 0.25, longest: float = 30.0) -> Iterator[float]:
     while True:
         yield pause * _CHANCE.uniform(0.5, 1.0)
         pause = min(2 * pause, longest)
-
-
-def retry(
-    attempt: Callable[[], Answer],
-    tries: int = TRIES,
-    wait: Callable[[float], object] = time.sleep,
-) -> Answer:
-    """What `attempt` returns, after so many tries at most; between two of them, `wait` is called.
-
-    Only Unanswered is worth another try, and NotAllowed is not: nobody mends a key in these
-    seconds. The last failure is raised, and so is any other error, at once.
-    """
-    for pause in islice(pauses(), tries - 1):
-        try:
-            return attempt()
-        except NotAllowed:
-            raise
-        except Unanswered as failure:
-            wait(max(pause, failure.retry_after))
-    return attempt()

@@ -5,14 +5,21 @@ A server that is away for a moment, or asks for one, ends nothing: each batch is
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
-from .http import Api, retry
+from .http import Api, NotAllowed, Unanswered, pauses
 from .sender import Sender, batches, entry_of
 from .spool import Spool, spools
+
+TRIES = 4  # of a batch: somebody waits, and the pauses add up to less than two seconds
+
+Answer = TypeVar("Answer")
 
 
 def sync(folder: Path, url: str, *, progress: Callable[[str, int], None] = lambda *_: None) -> tuple[int, int]:
@@ -61,3 +68,23 @@ def import_file(
             retry(partial(sender.deliver, batch))
             progress(batch.end)
     return len(runs), sender.refused
+
+
+def retry(
+    attempt: Callable[[], Answer],
+    tries: int = TRIES,
+    wait: Callable[[float], object] = time.sleep,
+) -> Answer:
+    """What `attempt` returns, after so many tries at most; between two of them, `wait` is called.
+
+    Only Unanswered is worth another try, and NotAllowed is not: nobody mends a key in these
+    seconds. The last failure is raised, and so is any other error, at once.
+    """
+    for pause in islice(pauses(), tries - 1):
+        try:
+            return attempt()
+        except NotAllowed:
+            raise
+        except Unanswered as failure:
+            wait(max(pause, failure.retry_after))
+    return attempt()

@@ -139,7 +139,8 @@ class TestBatches:
     def test_lines_go_together_until_there_are_enough_points(self) -> None:
         assert self.sizes(*(log(i, a=i, b=i) for i in range(7))) == [3, 3, 1]
         assert self.sizes(*(log(i, a=i, b=i) for i in range(3))) == [3]
-        assert self.sizes(log(0, **dict.fromkeys("abcde", 1)), log(1, **dict.fromkeys("abcde", 1)), log(2, a=1)) == [2, 1]
+        five = dict.fromkeys("abcde", 1.0)
+        assert self.sizes(log(0, **five), log(1, **five), log(2, a=1)) == [2, 1]
         assert self.sizes() == []
 
     def test_or_enough_bytes(self) -> None:
