@@ -54,7 +54,14 @@ FLOORS = {
         ["tracker.__main__"],
     ],
     "workbook": [
-        ["workbook.myst", "workbook.plan", "workbook.strict", "workbook.whole", "workbook.labs.guard"],
+        [
+            "workbook.myst",
+            "workbook.plan",
+            "workbook.strict",
+            "workbook.whole",
+            "workbook.labs.guard",
+            "workbook.labs.memory",
+        ],
         ["workbook.bank.dialogue", "workbook.bank.markup", "workbook.pieces.piece"],
         ["workbook.pieces.impl", "workbook.pieces.mutants"],
         ["workbook.source", "workbook.labs.offline", "workbook.labs.server"],

@@ -166,11 +166,11 @@ def _verdict(judge: Judge, exercise: Exercise, answer: Answer) -> Verdict:
 
 
 def never_ending(exercise: Exercise) -> str | None:
-    """An answer that never ends: each function of it, or its text for another language."""
+    """An answer that never ends: each function of it, beside what else it says; or its text for another language."""
     kind = KINDS.get(exercise.language)
     if kind is None or kind.endless is None:
         return None
-    parts = []
+    parts, beside = [], []
     try:
         body = ast.parse(exercise.solution).body
     except SyntaxError:
@@ -184,4 +184,6 @@ def never_ending(exercise: Exercise) -> str | None:
             text = node.value.value
             if isinstance(text, str) and "\n" in text:
                 parts.append(f"{ast.unparse(node.targets[0])} = {kind.endless!r}")
-    return "\n\n".join(parts) or None
+        elif kind.name == "Python":  # a prediction, which its check looks at before it calls anything
+            beside.append(ast.unparse(node))
+    return "\n\n".join(beside + parts) if parts else None
