@@ -226,7 +226,7 @@ class Terminal:
 
 class TestInATerminal:
     def test_a_drill_that_is_interrupted_loses_nothing(self, checkout: Path) -> None:
-        drill = Terminal(checkout, "drill")
+        drill = Terminal(checkout, "drill", "d1.b3")
         for bet, had in (("4", "n"), ("2", "y")):
             drill.see("Your bet, 1 to 4? ")
             drill.type(bet, "\n")
