@@ -29,7 +29,7 @@ FLOORS = {
         ["tracker.client.courier", "tracker.client.sync"],
         ["tracker.client.run"],
         ["tracker.client.frame"],
-        [f"tracker.server.{noun}" for noun in ("body", "claim", "config", "headers", "observe", "schema")],
+        [f"tracker.server.{noun}" for noun in ("body", "claim", "config", "digits", "headers", "observe", "schema")],
         ["tracker.server.remote"],
         [f"tracker.server.{noun}" for noun in ("db", "problem", "session", "wire")],
         [f"tracker.server.store.{noun}" for noun in ("curves", "pages", "statement", "upsert")],
