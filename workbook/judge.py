@@ -29,6 +29,7 @@ from .tries import keep
 Notebook = dict[str, Any]
 
 SUPPORT_SECONDS = 60.0  # that a cell of ours may take
+GRACE = 5.0  # seconds, at least, for a check whose time is up: what it began, a server for instance, has to end
 
 
 class NotJudged(Exception):
@@ -153,7 +154,7 @@ class Judge:
             verdict = _of_answer(exercise.id, ran) if is_answer or ran.stopped else None
             if verdict:
                 return verdict
-        ran = self._run(check, 1.5 * self._seconds)  # it ends itself, or cannot
+        ran = self._run(check, self._seconds + max(0.5 * self._seconds, GRACE))  # it ends itself, or cannot
         self.stopped = ran.stopped is not None
         return _of_check(exercise.id, ran)
 

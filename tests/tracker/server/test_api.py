@@ -10,8 +10,12 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from sqlalchemy import event
 
+from tracker.scope import Scope
+from tracker.server.auth import Caller, allowed
 from tracker.server.db import Database, sqlite
+from tracker.server.schema import Experiment
 
 pytestmark = pytest.mark.parametrize("server", ["sqlite", "postgresql"], indirect=True)
 
@@ -101,8 +105,28 @@ class TestCreateExperiment:
         waiting.join()
         assert len(http.get("/experiments", params=body).json()["items"]) == 1
 
-    def test_it_keeps_the_time_of_the_client(self, http: httpx.Client) -> None:
-        assert created(http.post("/experiments", json={"name": new_name(), "at": 1000}))["created_at"] == 1000
+    def test_a_column_that_is_not_for_clients_is_in_no_answer(self, http: httpx.Client) -> None:
+        def add(row: Experiment, *_: object) -> None:
+            row.salary = 1  # type: ignore[attr-defined]  # a column to come
+
+        event.listen(Experiment, "init", add)
+        try:
+            body = created(http.post("/experiments", json={"name": new_name()}))
+        finally:
+            event.remove(Experiment, "init", add)
+        assert set(body) == {"id", "name", "owner", "description", "created_at"}
+
+    @pytest.mark.parametrize("at", [0, 1000])
+    def test_it_keeps_the_time_of_the_client(self, http: httpx.Client, at: int) -> None:
+        assert created(http.post("/experiments", json={"name": new_name(), "at": at}))["created_at"] == at
+
+    def test_it_belongs_to_who_asks(self, http: httpx.Client, server: Any, experiment: dict[str, Any]) -> None:
+        server.app.dependency_overrides[allowed] = lambda: Caller(None, "ann", Scope.WRITE)
+        try:
+            anns = created(http.post("/experiments", json={"name": experiment["name"]}))
+        finally:
+            del server.app.dependency_overrides[allowed]
+        assert (experiment["owner"], anns["owner"]) == ("", "ann")
 
     def test_it_is_201_with_its_location(self, http: httpx.Client) -> None:
         name = new_name()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from fastapi import APIRouter, Request
 
+from tracker.server.schema import Experiment
 from workbook.labs import web
 from workbook.labs.web import Tracker
 
@@ -35,6 +36,27 @@ def test_without_its_database_it_lives_and_is_not_ready(tracker: Tracker) -> Non
         refused = tracker.ask("GET /readyz")
         assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
     assert tracker.ask("GET /readyz").status == 200
+
+
+def test_it_is_asked_by_whom_one_says(tracker: Tracker) -> None:
+    with tracker.asked_by("ann"):
+        assert tracker.ask("POST /experiments", {"name": "whose"}).json["owner"] == "ann"
+    assert tracker.ask("POST /experiments", {"name": "whose"}).json["owner"] == ""
+
+
+def test_a_column_that_no_answer_names_is_in_a_row_and_in_no_answer() -> None:
+    router = APIRouter()
+
+    @router.post("/experiments", response_model=None)
+    def row() -> Experiment:
+        return Experiment(name="row")
+
+    with web.tracker(router, row) as site:
+        with site.unpublished_column("salary"):
+            assert "salary" in site.ask("POST /experiments").json
+        assert "salary" not in site.ask("POST /experiments").json
+    with web.tracker() as site, site.unpublished_column("salary"):
+        assert "salary" not in site.ask("POST /experiments", {"name": "a"}).json
 
 
 def test_a_route_answers_in_the_place_of_the_trackers_and_the_newest_counts() -> None:
