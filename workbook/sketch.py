@@ -1,15 +1,15 @@
 """A system's architecture as a few lines that somebody writes in five minutes: who asks whom, and what they say of it.
 
-    training -> balancer: write, key, batched       an arrow goes from who asks to who is asked: read, write or both, and how
+    training -> balancer: write, key, batched       who asks -> who is asked: read, write or both, and how
     balancer -> api: read, write
     api x2                                          there are two of them (otherwise there is one)
     lake = database                                 a part whose name does not say what it is
     without redis: read, write                      a claim: when one redis is gone, this still works (or: nothing)
     # a remark
 
-A **part** is of one of the `KINDS`, which its name says. A training and a browser are *outside*. What is written is kept
-by a database. A queue keeps it until somebody takes it: `queue -> worker: write`, or `worker -> queue: read`. A cache
-forgets. Objects are large files, outside of what *read* and *write* mean here: runs and their points.
+A **part** is of one of the `KINDS`, which its name says. A training and a browser are *outside*. What is written is
+kept by a database. A queue keeps it until somebody takes it: `queue -> worker: write`, or `worker -> queue: read`. A
+cache forgets. Objects are large files, outside of what *read* and *write* mean here: runs and their points.
 
 Words after the colon say `read` or `write`, `key`, `session` or `signed` (who asks can be known), and `batched`. Any
 other word is a remark. `flaws` are what a reviewer would say, the worst first, a sentence each.
@@ -196,11 +196,11 @@ def flaws(sketch: Sketch, needs: Collection[str] = ("training", "browser", "serv
 
 
 def _flaws(sketch: Sketch, needs: Collection[str]) -> Iterator[str]:
-    yield from (LACKS[kind] for kind in LACKS if kind in needs and not sketch.of(kind))
     yield from _open_doors(sketch)
     yield from _lost_writes(sketch)
     yield from _lost_reads(sketch)
     yield from _small_writes(sketch)
+    yield from (LACKS[kind] for kind in LACKS if kind in needs and not sketch.of(kind))
     yield from _claims(sketch)
 
 

@@ -54,7 +54,15 @@ FLOORS = {
         ["tracker.__main__"],
     ],
     "workbook": [
-        ["workbook.capacity", "workbook.myst", "workbook.plan", "workbook.sketch", "workbook.strict", "workbook.whole", "workbook.labs.guard"],
+        [
+            "workbook.capacity",
+            "workbook.myst",
+            "workbook.plan",
+            "workbook.sketch",
+            "workbook.strict",
+            "workbook.whole",
+            "workbook.labs.guard",
+        ],
         ["workbook.bank.dialogue", "workbook.bank.markup", "workbook.pieces.piece"],
         ["workbook.pieces.impl", "workbook.pieces.mutants"],
         ["workbook.source", "workbook.labs.offline", "workbook.labs.server"],

@@ -42,7 +42,10 @@ FLAWED = {
     "asks the database": ({"browser -> b": "browser -> postgres: read, key"}, "browser asks postgres itself"),
     "asks the queue": ({"training -> b": "training -> queue: write, key"}, "training asks queue itself"),
     "a bucket's key": ({"training -> o": "training -> objects: write, key"}, "signed URLs"),
-    "kept by a cache": ({"api -> redis": "", "api -> queue": "api -> redis: write", "worker": "", "api -> postgres": ""}, "alone"),
+    "kept by a cache": (
+        {"api -> redis": "", "api -> queue": "api -> redis: write", "worker": "", "api -> postgres": ""},
+        "alone",
+    ),
     "waits in a cache": (
         {"api -> redis": "redis -> worker: write", "api -> queue": "api -> redis: write", "worker -> queue": ""},
         "waits in redis",
