@@ -128,12 +128,15 @@ class Drill:
             given = answers.get(name)
             if given is None:
                 raise AssertionError(f"still open: {WHAT[name]}")
-            if not isinstance(given, int | float) or isinstance(given, bool):
-                raise AssertionError(f"{WHAT[name]}: write a number")
-            if not _near(given, right):
-                raise AssertionError(f"{WHAT[name]}: {self._why(name, given, right)}")
+            if why := self._why(name, given, right):
+                raise AssertionError(f"{WHAT[name]}: {why}")
 
     def _why(self, name: str, given: float, right: float) -> str:
+        """What to tell whoever gave this; nothing if it is right."""
+        if not isinstance(given, int | float) or isinstance(given, bool):
+            return "write a number"
+        if _near(given, right):
+            return ""
         for slip in self.slips[name]:
             if _near(given, slip.value, TOLERANCE / 4):
                 return slip.says

@@ -208,7 +208,7 @@ def _open_doors(sketch: Sketch) -> Iterator[str]:
     kinds = sketch.kinds
     for caller in sketch.of(*OUTSIDE):
         open_to = sketch.reach(caller, lambda a: not a.words & PROOFS and kinds[a.target] not in OUTSIDE)
-        for data in [part for part in open_to if kinds[part] in ("database", "objects", "cache", "queue")][:1]:
+        for data in [part for part in sketch.of("database", "objects", "cache", "queue") if part in open_to][:1]:
             yield f"from {caller} to {data} nobody asks who it is: no arrow on the way has a key, session or signed"
     for arrow in sketch.arrows:
         if kinds[arrow.source] in OUTSIDE and kinds[arrow.target] in ("database", "cache", "queue"):

@@ -149,5 +149,7 @@ class TestWorks:
 def test_it_is_drawn() -> None:
     sketch = read(GOOD)
     drawn = mermaid(sketch)
-    assert drawn.startswith("flowchart LR\n") and '"api x2"' in drawn and '-->|"read, session"|' in drawn
+    assert drawn.startswith("flowchart LR\n")
+    assert '"api x2"' in drawn
+    assert '-->|"read, session"|' in drawn
     assert sketch._repr_mimebundle_()["text/markdown"] == f"```mermaid\n{drawn}\n```"

@@ -249,29 +249,36 @@ class TestSingleFlight:
 class TestFlights:
     """Without a Redis: who reads, and who is told."""
 
-    @staticmethod
-    def crowd(flights: Flights, read: Callable[[], bytes], many: int = 8) -> list[object]:
-        """What each of many who ask at once is told; the first one reads until all others are there."""
-        told, arrived = list[object](), threading.Semaphore(0)
+    class SlowKey(str):
+        """Who looks it up without a lock is overtaken meanwhile."""
+
+        __slots__ = ()
+
+        def __hash__(self) -> int:
+            time.sleep(0.003)
+            return super().__hash__()
+
+    def crowd(self, flights: Flights, read: Callable[[], bytes], many: int = 8) -> list[object]:
+        """What each of many who ask at once is told; a read takes longer than all need to come."""
+        told, here = list[object](), threading.Barrier(many)
 
         def slow() -> bytes:
-            for _ in range(many):
-                assert arrived.acquire(timeout=20)
-            time.sleep(0.05)  # from "I am here" to asking
+            time.sleep(0.4)
             return read()
 
         def ask() -> None:
-            arrived.release()
+            here.wait()
             try:
-                told.append(flights.share("key", slow))
-            except LookupError as error:
+                told.append(flights.share(self.SlowKey("key"), slow))
+            except Exception as error:
                 told.append(str(error))
 
         threads = [threading.Thread(target=ask, daemon=True) for _ in range(many)]
         for thread in threads:
             thread.start()
+        end = time.monotonic() + 20
         for thread in threads:
-            thread.join(20)
+            thread.join(max(0.0, end - time.monotonic()))
         return told
 
     def test_where_the_one_fails_all_are_told_and_the_next_reads_again(self, source: Source) -> None:
