@@ -56,7 +56,7 @@ class Flights:
         self._lock = threading.Lock()
 
     def share(self, key: str, read: Callable[[], bytes]) -> bytes:
-        """What `read` gives; of those who ask for the same key at once, one calls it for all. Raises what it raises."""
+        """What `read` gives or raises. Of all who ask for a key at once, one calls it for all."""
         with self._lock:
             mine = key not in self._open
             flight = self._open.setdefault(key, Future())
