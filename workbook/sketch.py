@@ -247,6 +247,12 @@ def _lost_reads(sketch: Sketch) -> Iterator[str]:
         safely = sketch.reach(caller, lambda a: "read" in a.words and sketch.kinds[a.source] != "cache")
         if not {*sketch.of("database")} & safely:
             yield f"what {caller} reads never comes from a database: follow its arrows that say read"
+    for cache in sketch.of("cache"):
+        words = frozenset().union(*(a.words for a in sketch.arrows if a.target == cache))
+        if words & {"read", "write"} == {"write"} and not any(a.source == cache for a in sketch.arrows):
+            yield f"{cache} is written, and nobody reads it"
+        elif words & {"read", "write"} == {"read"}:
+            yield f"{cache} is read, and nobody leaves a copy in it"
 
 
 def _small_writes(sketch: Sketch) -> Iterator[str]:

@@ -53,6 +53,8 @@ FLAWED = {
     "nobody takes": ({"worker -> queue": ""}, "who takes it from there"),
     "nobody stores": ({"worker": "", "api -> queue": ""}, "never reaches"),
     "a miss finds nothing": ({"api -> postgres": "", "api -> objects": ""}, "where does a miss"),
+    "nobody reads the cache": ({"api -> redis": "api -> redis: write"}, "nobody reads it"),
+    "nobody fills the cache": ({"api -> redis": "api -> redis: read"}, "nobody leaves a copy in it"),
     "nothing to read": ({"api -> postgres": "api -> postgres: write, batched"}, "what browser reads never"),
     "one by one": ({"training -> b": "training -> balancer: write, key", **NO_QUEUE}, "one by one"),
     "no balancer": ({"browser -> b": "browser -> api: read, session"}, "which one does browser ask?"),
