@@ -12,14 +12,14 @@ kept by a database. A queue keeps it until somebody takes it: `queue -> worker: 
 cache forgets. Objects are large files, outside of what *read* and *write* mean here: runs and their points.
 
 Words after the colon say `read` or `write`, `key`, `session` or `signed` (who asks can be known), and `batched`. Any
-other word is a remark. `flaws` are what a reviewer would say, the worst first, a sentence each.
+other word is a remark. What is wrong with a sketch, `workbook.review` says.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 KINDS = {  # kind -> names that say it
@@ -43,19 +43,9 @@ WORDS = {  # what is understood -> how people write it
 PROOFS = {"key", "signed"}
 KNOWN = {spelling: word for word, spellings in WORDS.items() for spelling in spellings}
 NEGATIONS = {"no", "not", "without", "never"}
-LACKS = {  # what is said where there is no part of this kind
-    "training": "there is no training: who writes the points?",
-    "browser": "there is no browser: who looks at them?",
-    "server": "there is no server: who checks that a caller may see a run?",
-    "balancer": "there is no balancer: whom do callers ask when a server is gone?",
-    "database": "there is no database: which part still has the points tomorrow?",
-    "objects": "there are no objects: where does a model of a gigabyte go? Not into a row",
-    "cache": "there is no cache: each of the many who look asks the database",
-    "queue": "there is no queue: what takes the points while the database is away?",
-}
 _NAME = r"[A-Za-z][\w ./-]*?"
 _ARROW = re.compile(rf"({_NAME})\s*(?:-+>|→)\s*({_NAME})\s*(?::(.*))?")
-_COPIES = re.compile(rf"({_NAME})\s+x\s*(\d+)")
+_COPIES = re.compile(rf"({_NAME})\s+x\s*([1-9]\d*)")
 _OWN = re.compile(rf"({_NAME})\s*=\s*(\w+)")
 _CLAIM = re.compile(rf"without\s+({_NAME})\s*:(.*)")
 
@@ -166,6 +156,7 @@ def _take(sketch: Sketch, line: str, own: dict[str, str]) -> None:
         sketch.claims[part(found[1])] = frozenset(said - {"nothing"})
     elif found := _ARROW.fullmatch(line):
         source, target = part(found[1]), part(found[2])
+        _asks(source, target, sketch.kinds)
         words = _words(found[3] or "", source, target)
         if sketch.kinds[target] == "queue" and "write" not in words:  # taking from a queue: what is written goes on
             source, target, words = target, source, words - {"read"} | {"write"}
@@ -174,6 +165,17 @@ def _take(sketch: Sketch, line: str, own: dict[str, str]) -> None:
         sketch.copies[part(found[1])] = int(found[2])
     elif not _OWN.fullmatch(line):
         raise NotASketch("write 'browser -> api: read, key', 'api x2' or 'without redis: read, write'")
+
+
+def _asks(source: str, target: str, kinds: dict[str, str]) -> None:
+    """Answers have no arrows of their own. Raises NotASketch."""
+    turn = f"an arrow goes from who asks to who is asked, so turn it around: {target} -> {source}"
+    if source == target:
+        raise NotASketch(f"{source} asks itself: give two parts two names")
+    if kinds[target] in OUTSIDE:
+        raise NotASketch(f"nobody calls a {kinds[target]}: {turn}")
+    if kinds[source] in ("database", "objects") and kinds[target] in ("server", "balancer"):
+        raise NotASketch(f"{source} calls nobody: {turn}")
 
 
 def _words(label: str, source: str, target: str) -> frozenset[str]:
@@ -188,93 +190,6 @@ def _words(label: str, source: str, target: str) -> frozenset[str]:
     if not words & {"read", "write"}:
         raise NotASketch(f"does {source} read from {target}, or write to it? After a colon, say so")
     return words
-
-
-def flaws(sketch: Sketch, needs: Collection[str] = ("training", "browser", "server", "database")) -> list[str]:
-    """What a reviewer would say, the worst first; `needs` are the kinds of part that the task asks for."""
-    return list(_flaws(sketch, needs))
-
-
-def _flaws(sketch: Sketch, needs: Collection[str]) -> Iterator[str]:
-    yield from _open_doors(sketch)
-    yield from _lost_writes(sketch)
-    yield from _lost_reads(sketch)
-    yield from _small_writes(sketch)
-    yield from (LACKS[kind] for kind in LACKS if kind in needs and not sketch.of(kind))
-    yield from _claims(sketch)
-
-
-def _open_doors(sketch: Sketch) -> Iterator[str]:
-    kinds = sketch.kinds
-    for caller in sketch.of(*OUTSIDE):
-        open_to = sketch.reach(caller, lambda a: not a.words & PROOFS and kinds[a.target] not in OUTSIDE)
-        for data in [part for part in sketch.of("database", "objects", "cache", "queue") if part in open_to][:1]:
-            yield f"from {caller} to {data} nobody asks who it is: no arrow on the way has a key, session or signed"
-    for arrow in sketch.arrows:
-        if kinds[arrow.source] in OUTSIDE and kinds[arrow.target] in ("database", "cache", "queue"):
-            yield (
-                f"{arrow.source} asks {arrow.target} itself: whoever has its password has everybody's data; "
-                "put a server between them"
-            )
-        elif kinds[arrow.source] in OUTSIDE and kinds[arrow.target] == "objects" and "signed" not in arrow.words:
-            yield f"{arrow.source} holds a key to all of {arrow.target}: let a server hand out signed URLs, one a file"
-
-
-def _lost_writes(sketch: Sketch) -> Iterator[str]:
-    kinds = sketch.kinds
-    for caller in sketch.callers("write"):
-        reached = sketch.reach(caller, lambda a: "write" in a.words)
-        safely = sketch.reach(caller, lambda a: "write" in a.words and kinds[a.source] != "cache")
-        if {*sketch.of("database")} & safely:
-            continue
-        caches = [part for part in sketch.of("cache") if part in reached]
-        if {*sketch.of("database")} & reached:
-            yield f"what {caller} writes waits in {caches[0]}, which forgets: let it wait in a queue"
-        elif any(kinds[part] == "queue" for part in reached):
-            yield f"what {caller} writes stays in the queue: who takes it from there into a database?"
-        elif caches and not any(kinds[a.target] == "database" and a.source in reached for a in sketch.arrows):
-            yield f"what {caller} writes is kept by {caches[0]} alone: a cache holds copies, and forgets"
-        else:
-            yield f"what {caller} writes never reaches a database: follow its arrows that say write"
-    for arrow in sketch.arrows:
-        asks = {kinds[a.target] for a in sketch.arrows if a.source == arrow.source}
-        if kinds[arrow.target] == "cache" and not asks & {"database", "objects"}:
-            yield f"{arrow.source} asks {arrow.target} and no database: where does a miss find what it looks for?"
-
-
-def _lost_reads(sketch: Sketch) -> Iterator[str]:
-    for caller in sketch.callers("read"):
-        safely = sketch.reach(caller, lambda a: "read" in a.words and sketch.kinds[a.source] != "cache")
-        if not {*sketch.of("database")} & safely:
-            yield f"what {caller} reads never comes from a database: follow its arrows that say read"
-    for cache in sketch.of("cache"):
-        words = frozenset().union(*(a.words for a in sketch.arrows if a.target == cache))
-        if words & {"read", "write"} == {"write"} and not any(a.source == cache for a in sketch.arrows):
-            yield f"{cache} is written, and nobody reads it"
-        elif words & {"read", "write"} == {"read"}:
-            yield f"{cache} is read, and nobody leaves a copy in it"
-
-
-def _small_writes(sketch: Sketch) -> Iterator[str]:
-    for caller in sketch.of("training"):
-        singly = sketch.reach(
-            caller, lambda a: "write" in a.words and "batched" not in a.words and sketch.kinds[a.source] != "queue"
-        )
-        if {*sketch.of("database")} & singly:
-            yield f"{caller}'s points come one by one, a commit each: batch them, or let them wait in a queue"
-
-
-def _claims(sketch: Sketch) -> Iterator[str]:
-    for arrow in sketch.arrows:
-        many = sketch.kinds[arrow.target] == "server" and sketch.copies.get(arrow.target, 1) > 1
-        if many and sketch.kinds[arrow.source] in OUTSIDE:
-            yield f"there are several {arrow.target}: which one does {arrow.source} ask? Put a balancer before them"
-    for part, claimed in sketch.claims.items():
-        works = sketch.works(part)
-        for word in sorted(claimed - works):
-            yield f"you say that {word} works without {part}, and every way of it leads through {part}"
-        for word in sorted(works - claimed):
-            yield f"without {part} you give up {word}, and your own arrows have a way around it, or a second {part}"
 
 
 def mermaid(sketch: Sketch) -> str:

@@ -63,7 +63,7 @@ FLOORS = {
             "workbook.whole",
             "workbook.labs.guard",
         ],
-        ["workbook.bank.dialogue", "workbook.bank.markup", "workbook.pieces.piece"],
+        ["workbook.bank.dialogue", "workbook.bank.markup", "workbook.pieces.piece", "workbook.review"],
         ["workbook.pieces.impl", "workbook.pieces.mutants"],
         ["workbook.source", "workbook.labs.offline", "workbook.labs.server"],
         ["workbook.kinds", "workbook.processes", "workbook.bank.questions"],
