@@ -166,6 +166,9 @@ class Drill:
             f"the {self.viewers} viewers need none"
         )
 
+    def __repr__(self) -> str:
+        return "\n".join(f"{name}: {fact}" for name, fact in self.facts.items())
+
     def _repr_markdown_(self) -> str:
         rows = "\n".join(f"| {name} | {fact} |" for name, fact in self.facts.items())
         return f"| team {self.seed} | |\n|---|---|\n{rows}"

@@ -107,6 +107,9 @@ class Sketch:
             if (callers := self.callers(word)) and all(self.reach(c, may(word)) & keepers for c in callers)
         )
 
+    def __repr__(self) -> str:
+        return mermaid(self)
+
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         """How Jupyter draws it."""
         drawn = mermaid(self)
@@ -204,4 +207,5 @@ def mermaid(sketch: Sketch) -> str:
     for arrow in sketch.arrows:
         label = re.sub(r"[^\w ,.'-]", " ", arrow.label)
         lines.append(f'    {ids[arrow.source]} -->|"{label}"| {ids[arrow.target]}')
+    lines.append("    linkStyle default stroke:#8a8f98,stroke-width:2px")  # seen on a light and on a dark page
     return "\n".join(lines)
