@@ -250,26 +250,32 @@ class TestFlights:
     """Without a Redis: who reads, and who is told."""
 
     class SlowKey(str):
-        """Who looks it up without a lock is overtaken meanwhile."""
+        """Who looks it up without a lock is overtaken meanwhile. Knows who has looked."""
 
-        __slots__ = ()
+        def __init__(self, _: str) -> None:
+            self.looked: set[int] = set()
 
         def __hash__(self) -> int:
+            self.looked.add(threading.get_ident())
             time.sleep(0.003)
             return super().__hash__()
 
     def crowd(self, flights: Flights, read: Callable[[], bytes], many: int = 8) -> list[object]:
-        """What each of many who ask at once is told; a read takes longer than all need to come."""
-        told, here = list[object](), threading.Barrier(many)
+        """What each of many who ask at once is told; the first read takes until all have looked."""
+        told, here, begun = list[object](), threading.Barrier(many), list[float]()
+        key = self.SlowKey("key")
 
         def slow() -> bytes:
-            time.sleep(0.4)
+            begun.append(time.monotonic())
+            while len(key.looked) < many and time.monotonic() < begun[0] + 2:
+                time.sleep(0.01)
+            time.sleep(0.1)
             return read()
 
         def ask() -> None:
             here.wait()
             try:
-                told.append(flights.share(self.SlowKey("key"), slow))
+                told.append(flights.share(key, slow))
             except Exception as error:
                 told.append(str(error))
 
