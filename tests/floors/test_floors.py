@@ -55,14 +55,16 @@ FLOORS = {
     ],
     "workbook": [
         [
+            "workbook.capacity",
             "workbook.myst",
             "workbook.plan",
+            "workbook.sketch",
             "workbook.strict",
             "workbook.whole",
             "workbook.labs.guard",
             "workbook.labs.memory",
         ],
-        ["workbook.bank.dialogue", "workbook.bank.markup", "workbook.pieces.piece"],
+        ["workbook.bank.dialogue", "workbook.bank.markup", "workbook.pieces.piece", "workbook.review"],
         ["workbook.pieces.impl", "workbook.pieces.mutants"],
         ["workbook.source", "workbook.labs.offline", "workbook.labs.server", "workbook.labs.site"],
         ["workbook.kinds", "workbook.processes", "workbook.bank.questions"],

@@ -48,15 +48,39 @@ DIGEST = 16  # bytes
 ALL = "all"
 
 
+class Flights:
+    """What is being read just now, by whom of many threads. Keeps nothing once it is read."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, Future[bytes]] = {}
+        self._lock = threading.Lock()
+
+    def share(self, key: str, read: Callable[[], bytes]) -> bytes:
+        """What `read` gives or raises. Of all who ask for a key at once, one calls it for all."""
+        with self._lock:
+            mine = key not in self._open
+            flight = self._open.setdefault(key, Future())
+        if not mine:
+            return flight.result()
+        try:
+            flight.set_result(read())
+        except BaseException as error:
+            flight.set_exception(error)
+        finally:
+            with self._lock:
+                del self._open[key]
+        return flight.result()
+
+
 class Cache:
     """The lists of one process. `read` and `changed` are called by many threads at once."""
 
     def __init__(self, remote: Remote | None) -> None:
         """Without a remote, everything is read where it is."""
         self._remote = remote
-        self._flights: dict[str, Future[bytes]] = {}
+        self._flights = Flights()
         self._owed: dict[int, object] = {}  # experiment -> a mark of its newest change, until its generation is new
-        self._lock = threading.Lock()  # of these two
+        self._lock = threading.Lock()  # of what is owed
         self._paying = threading.Lock()
 
     def read(
@@ -67,19 +91,7 @@ class Cache:
         key = self._key(question, experiments)
         if key is None:
             return make()
-        with self._lock:
-            mine = key not in self._flights
-            flight = self._flights.setdefault(key, Future())
-        if not mine:
-            return flight.result()
-        try:
-            flight.set_result(self._kept_or_made(key, make))
-        except BaseException as error:
-            flight.set_exception(error)
-        finally:
-            with self._lock:
-                del self._flights[key]
-        return flight.result()
+        return self._flights.share(key, lambda: self._kept_or_made(key, make))
 
     def changed(self, experiment: int) -> None:
         """Something about the experiment was committed: whoever asks from now on is not told what was before."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
@@ -15,7 +16,7 @@ from sqlalchemy import event
 
 from tracker.server import cache as module
 from tracker.server import remote as remote_module
-from tracker.server.cache import Cache
+from tracker.server.cache import Cache, Flights
 from tracker.server.db import Database
 from tracker.server.remote import Remote
 from workbook.labs.valkey import Valkey
@@ -193,13 +194,13 @@ class TestSingleFlight:
         threads = [threading.Thread(target=lambda: answers.append(read(cache, slow))) for _ in range(many)]
         for thread in threads:
             thread.start()
-        wait_until(lambda: len(cache._flights) == 1)
+        wait_until(lambda: len(cache._flights._open) == 1)
         go_on.set()
         for thread in threads:
             thread.join()
         assert answers == [b"first"] * many
         assert source.looks == 1
-        assert cache._flights == {}
+        assert cache._flights._open == {}
 
     def test_where_the_one_fails_all_are_told(self, cache: Cache, wait_until: Any) -> None:
         told, go_on = list[str](), threading.Event()
@@ -217,7 +218,7 @@ class TestSingleFlight:
         threads = [threading.Thread(target=ask) for _ in range(5)]
         for thread in threads:
             thread.start()
-        wait_until(lambda: len(cache._flights) == 1)
+        wait_until(lambda: len(cache._flights._open) == 1)
         go_on.set()
         for thread in threads:
             thread.join()
@@ -243,6 +244,85 @@ class TestSingleFlight:
         go_on.set()
         early.join()
         assert read(cache, source) == b"second"
+
+
+class TestFlights:
+    """Without a Redis: who reads, and who is told."""
+
+    class SlowKey(str):
+        """Who looks it up without a lock is overtaken meanwhile. Knows who has looked."""
+
+        def __init__(self, _: str) -> None:
+            self.looked: set[int] = set()
+
+        def __hash__(self) -> int:
+            self.looked.add(threading.get_ident())
+            time.sleep(0.003)
+            return super().__hash__()
+
+    def crowd(self, flights: Flights, read: Callable[[], bytes], many: int = 8) -> list[object]:
+        """What each of many who ask at once is told; the first read takes until all have looked."""
+        told, here, begun = list[object](), threading.Barrier(many), list[float]()
+        key = self.SlowKey("key")
+
+        def slow() -> bytes:
+            begun.append(time.monotonic())
+            while len(key.looked) < many and time.monotonic() < begun[0] + 2:
+                time.sleep(0.01)
+            time.sleep(0.1)
+            return read()
+
+        def ask() -> None:
+            here.wait()
+            try:
+                told.append(flights.share(key, slow))
+            except Exception as error:
+                told.append(str(error))
+
+        threads = [threading.Thread(target=ask, daemon=True) for _ in range(many)]
+        for thread in threads:
+            thread.start()
+        end = time.monotonic() + 20
+        for thread in threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        return told
+
+    def test_where_the_one_fails_all_are_told_and_the_next_reads_again(self, source: Source) -> None:
+        flights = Flights()
+
+        def fail() -> bytes:
+            source()
+            raise LookupError("the same for all")
+
+        assert self.crowd(flights, fail) == ["the same for all"] * 8
+        assert source.looks == 1
+        assert flights.share("key", source) == b"first"
+
+    def test_of_many_one_reads_and_nothing_is_kept(self, source: Source) -> None:
+        flights = Flights()
+        assert self.crowd(flights, source) == [b"first"] * 8
+        assert source.looks == 1
+        source.text = b"second"
+        assert flights.share("key", source) == b"second"
+
+    def test_another_key_is_not_held_up(self, source: Source) -> None:
+        flights, reading, go_on = Flights(), threading.Event(), threading.Event()
+
+        def slow() -> bytes:
+            reading.set()
+            assert go_on.wait(20)
+            return b"slow"
+
+        early = threading.Thread(target=lambda: flights.share("slow", slow), daemon=True)
+        early.start()
+        assert reading.wait(20)
+        told = list[bytes]()
+        other = threading.Thread(target=lambda: told.append(flights.share("other", source)), daemon=True)
+        other.start()
+        other.join(5)
+        assert told == [b"first"]
+        go_on.set()
+        early.join(20)
 
 
 class TestAway:
