@@ -262,6 +262,7 @@ class TestFinish:
             (SystemExit(0), "finished"),
             (SystemExit(), "finished"),
             (SystemExit(3), "failed"),
+            (SystemExit("no data"), "failed"),
             (ValueError(), "failed"),
             (GeneratorExit(), "failed"),
             (KeyboardInterrupt(), "killed"),

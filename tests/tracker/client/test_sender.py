@@ -144,11 +144,14 @@ class TestBatches:
         assert self.sizes() == []
 
     def test_or_enough_bytes(self) -> None:
-        assert self.sizes(*(log(i, **{"k" * 450: i}) for i in range(4))) == [2, 2]
+        long = [log(i, **{"k" * 450: i}) for i in range(4)]
+        assert self.sizes(*long) == [2, 2]
+        assert self.sizes(long[0], {"end": "finished", "at": 9}, *long[1:3]) == [1, 1, 2]
 
     def test_another_line_goes_alone(self) -> None:
         end = {"end": "finished", "at": 9}
         assert self.sizes(log(0, a=1), end, log(1, a=1), log(2, a=1), end, end) == [1, 1, 2, 1, 1]
+        assert self.sizes({"run": {"experiment": "log"}, "v": 1, "at": 8}, log(0, a=1)) == [1, 1]
 
     def test_none_waits_for_lines_that_it_does_not_need(self) -> None:
         def lines() -> Iterator[tuple[bytes, int]]:

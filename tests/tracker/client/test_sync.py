@@ -7,6 +7,7 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import httpx
 import pytest
@@ -203,6 +204,11 @@ class TestRetry:
     def test_retry_of_what_succeeds_is_one_try(self) -> None:
         attempt, waited = Attempt(), waits(Attempt())
         assert (retry(attempt), attempt.made, waited) == ("stored", 1, [])
+
+    def test_retry_takes_none_for_an_answer(self) -> None:
+        attempt = Mock(return_value=None)
+        assert retry(attempt, wait=lambda _: None) is None
+        attempt.assert_called_once_with()
 
     def test_retry_goes_on_until_there_is_an_answer(self) -> None:
         attempt, waited = Attempt(Unanswered("no"), Unanswered("no")), list[float]()
