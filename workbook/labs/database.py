@@ -214,6 +214,21 @@ class OnSQLite(LabDatabase):
         self._folder.cleanup()
 
 
+@contextmanager
+def sent_by(engine: Engine | Connection) -> Iterator[list[tuple[str, Any]]]:
+    """The statements that are sent meanwhile, each with its parameters."""
+    sent: list[tuple[str, Any]] = []
+
+    def keep(connection: Connection, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        sent.append((statement, parameters))
+
+    event.listen(engine, "before_cursor_execute", keep)
+    try:
+        yield sent
+    finally:
+        event.remove(engine, "before_cursor_execute", keep)
+
+
 def start() -> LabDatabase:
     """PostgreSQL if it can be had here, else SQLite, whose name says why."""
     try:
