@@ -78,7 +78,8 @@ def check(connection: Connection, path: str, batches: int) -> None:
 
 def store(limit: Raw, batches: int) -> Cost:
     """Stores the same batches past the tracker."""
-    ready = prepared(*limit.new_run(KEYS), batches)
+    _, curves = limit.new_run(KEYS)
+    ready = prepared(curves, batches)
 
     def work() -> None:
         for one in ready:
@@ -87,10 +88,10 @@ def store(limit: Raw, batches: int) -> Cost:
     return cost(work)
 
 
-def prepared(run_id: int, curves: Mapping[str, int], batches: int) -> list[Batch]:
-    """The batches as rows of the tables, for a run and the ids of its curves."""
+def prepared(curves: Mapping[str, int], batches: int) -> list[Batch]:
+    """The batches as rows of the tables, for the ids of their curves."""
     return [
-        batch(run_id, [(curves[key], step, value(key, step), START + step) for key in KEYS for step in steps(number)])
+        batch([(curves[key], step, value(key, step), START + step) for key in KEYS for step in steps(number)])
         for number in range(batches)
     ]
 

@@ -58,7 +58,8 @@ def figures(costs: dict[str, list[Cost]], points: int) -> list[Figure]:
 
 def store(limit: Raw, batches: int) -> Cost:
     """Stores the same batches past the tracker."""
-    ready = prepared(*limit.new_run(KEYS), batches)
+    _, curves = limit.new_run(KEYS)
+    ready = prepared(curves, batches)
 
     def work() -> None:
         for one in ready:

@@ -16,7 +16,7 @@ from typing import Any
 from tracker.server.db import Database, sqlite
 from tracker.server.schema import Metric
 from tracker.server.store import experiments, runs
-from tracker.server.store.points import KEEP_LATEST, TOUCH, VERSION
+from tracker.server.store.points import KEEP_LATEST, TOUCH
 from tracker.server.store.upsert import EACH
 from tracker.values import now_ms
 
@@ -27,7 +27,6 @@ class Batch:
 
     points: list[tuple[int, int, float, int]]  # metric, step, value, time; sorted as the table is
     newest: list[dict[str, Any]]
-    run_id: int
 
 
 class Raw:
@@ -36,6 +35,7 @@ class Raw:
     def __init__(self, database: Database, connection: sqlite3.Connection) -> None:
         self._database = database
         self._connection = connection
+        self._version = 0  # rises with each batch, whichever run it is of
 
     def new_run(self, keys: Sequence[str]) -> tuple[int, dict[str, int]]:
         """A run, and for each key the id of its curve."""
@@ -46,8 +46,8 @@ class Raw:
         self._connection.execute("BEGIN IMMEDIATE")
         self._connection.executemany(EACH, batch.points)
         self._connection.executemany(KEEP_LATEST, batch.newest)
-        (version,) = self._connection.execute(VERSION, {"run_id": batch.run_id}).fetchone()
-        self._connection.executemany(TOUCH, [{"id": row["id"], "version": version + 1} for row in batch.newest])
+        self._version += 1
+        self._connection.executemany(TOUCH, [{"id": row["id"], "version": self._version} for row in batch.newest])
         self._connection.execute("COMMIT")
 
     def fetch(self, statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
@@ -82,8 +82,8 @@ def new_run(database: Database, keys: Sequence[str]) -> tuple[int, dict[str, int
         return run.id, {curve.key: curve.id for curve in curves}
 
 
-def batch(run_id: int, points: Sequence[tuple[int, int, float, int]]) -> Batch:
+def batch(points: Sequence[tuple[int, int, float, int]]) -> Batch:
     """The parameters for points of one run, each of them newer than what is stored."""
     points = sorted(points)
     newest = {metric_id: {"id": metric_id, "step": s, "value": v, "at": t} for metric_id, s, v, t in points}
-    return Batch(points, list(newest.values()), run_id)
+    return Batch(points, list(newest.values()))

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import psycopg
 
 from tracker.server.db import Database
-from tracker.server.store.points import KEEP_LATEST, TOUCH, VERSION
+from tracker.server.store.points import KEEP_LATEST, TOUCH
 from tracker.server.store.upsert import ARRAYS, COPY, TYPES
 
 from .raw import Batch, new_run
@@ -27,6 +27,7 @@ class Raw:
         self._database = database
         self._connection = connection
         self._way = way
+        self._version = 0  # rises with each batch, whichever run it is of
 
     def new_run(self, keys: Sequence[str]) -> tuple[int, dict[str, int]]:
         """A run, and for each key the id of its curve."""
@@ -37,8 +38,8 @@ class Raw:
         with self._connection.transaction(), self._connection.cursor() as cursor:
             self._way(cursor, batch)
             cursor.executemany(_spelled(KEEP_LATEST), batch.newest)
-            (version,) = cursor.execute(_spelled(VERSION), {"run_id": batch.run_id}).fetchone() or (0,)
-            touched = [{"id": row["id"], "version": version + 1} for row in batch.newest]
+            self._version += 1
+            touched = [{"id": row["id"], "version": self._version} for row in batch.newest]
             cursor.executemany(_spelled(TOUCH), touched)
 
 

@@ -160,8 +160,8 @@ def send_all(ready: threading.Barrier, bodies: list[bytes], connection: Connecti
 
 def store(limit: Limit, points: int) -> Round:
     """Stores as many points past the tracker, in one curve."""
-    run_id, curves = limit.new_run(["loss"])
-    ready = [batch(run_id, [(curves["loss"], step, value(step), START + step)]) for step in range(points)]
+    _, curves = limit.new_run(["loss"])
+    ready = [batch([(curves["loss"], step, value(step), START + step)]) for step in range(points)]
     waits = []
 
     def work() -> None:

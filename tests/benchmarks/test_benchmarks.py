@@ -120,7 +120,7 @@ def test_the_raw_driver_of_postgresql_stores_what_the_tracker_would(postgres_tab
     with closing(Database(postgres_tables)) as database:
         with raw_postgres.raw(database, way) as limit:
             run, curves = limit.new_run(batches.KEYS)
-            for one in batches.prepared(run, curves, 2):
+            for one in batches.prepared(curves, 2):
                 limit.store(one)
         with database.read() as session:
             for key in batches.KEYS:
@@ -137,9 +137,9 @@ def test_points_that_stay_in_the_queue_are_noticed(postgres_tables: str, monkeyp
         look = partial(through_queue.last_step, connection)
         with raw_postgres.raw(database, raw_postgres.by_unnest) as limit:
             run, curves = limit.new_run(batches.KEYS)
-            limit.store(batch(run, [(curves[batches.KEYS[0]], batches.STEPS, 0.0, 0)]))
+            limit.store(batch([(curves[batches.KEYS[0]], batches.STEPS, 0.0, 0)]))
             assert look(run) == -1
-            limit.store(batches.prepared(run, curves, 1)[0])
+            limit.store(batches.prepared(curves, 1)[0])
             through_queue.wait_for(look, run, batches.STEPS - 1)
             with pytest.raises(WrongAnswer, match="has not all points"):
                 through_queue.wait_for(look, run, batches.STEPS)

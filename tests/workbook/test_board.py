@@ -15,7 +15,8 @@ OPEN = Standing(State.NOT_ATTEMPTED, 0, 0)
 
 @pytest.fixture
 def untouched() -> list[Row]:
-    return [replace(row, standing=OPEN) for row in rows(sources())]
+    """Of the warm-up and one block, as if there were no other."""
+    return [replace(row, standing=OPEN) for row in rows(sources()) if row.exercise.id[:5] in ("d0.b0", "d1.b3")]
 
 
 def after(found: list[Row], **states: State) -> list[Row]:

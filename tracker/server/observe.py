@@ -47,7 +47,7 @@ class JsonLines(logging.Formatter):
     """A log record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Time (ms, UTC), level, message and request; `figures` of the record; the trace of an exception."""
+        """Time (ms), level, message, request; `figures` of the record; an exception's trace."""
         entry = {
             "at": round(record.created * 1000),
             "level": record.levelname.lower(),

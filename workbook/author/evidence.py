@@ -166,22 +166,30 @@ def _verdict(judge: Judge, exercise: Exercise, answer: Answer) -> Verdict:
 
 
 def never_ending(exercise: Exercise) -> str | None:
-    """An answer that never ends: each function of it, or its text for another language."""
+    """An answer that never ends: each function of it, beside what else it says; or its text for another language."""
     kind = KINDS.get(exercise.language)
     if kind is None or kind.endless is None:
         return None
-    parts = []
+    parts, beside = [], []
     try:
         body = ast.parse(exercise.solution).body
     except SyntaxError:
         return None  # the solution's own verdict says so
     for node in body:
         if isinstance(node, ast.FunctionDef) and kind.name == "Python":
-            parts.append(f"def {node.name}(*_, **__):\n    {kind.endless}")
+            parts.append(ast.unparse(_with_body(node, kind.endless)))
         elif isinstance(node, ast.ClassDef) and kind.name == "Python":
             parts.append(f"class {node.name}:\n    def __init__(self, *_, **__):\n        {kind.endless}")
         elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and kind.name != "Python":
             text = node.value.value
             if isinstance(text, str) and "\n" in text:
                 parts.append(f"{ast.unparse(node.targets[0])} = {kind.endless!r}")
-    return "\n\n".join(parts) or None
+        elif kind.name == "Python":  # a prediction, which its check looks at before it calls anything
+            beside.append(ast.unparse(node))
+    return "\n\n".join(beside + parts) if parts else None
+
+
+def _with_body(function: ast.FunctionDef, body: str) -> ast.FunctionDef:
+    """The function with another body. It keeps its parameters, and what stands above it: a route is known by them."""
+    function.body = ast.parse(body).body
+    return function

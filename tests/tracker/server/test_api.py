@@ -1,12 +1,17 @@
 """The routes over real HTTP. Each class begins with what it refuses."""
 
 import threading
+import time
 import uuid
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
+
+from tracker.server.db import Database, sqlite
 
 pytestmark = pytest.mark.parametrize("server", ["sqlite", "postgresql"], indirect=True)
 
@@ -70,6 +75,34 @@ class TestCreateExperiment:
 
     def test_a_body_that_does_not_say_it_is_json_is_422(self, http: httpx.Client) -> None:
         refused(http.post("/experiments", content='{"name": "a"}'), 422, "Content-Type: application/json")
+
+    def test_a_database_that_is_away_is_503_and_no_conflict(
+        self, http: httpx.Client, server: Any, tmp_path: Path
+    ) -> None:
+        there = server.app.state.database
+        with closing(Database(sqlite(tmp_path / "gone" / "tracker.db"))) as away:
+            server.app.state.database = away
+            try:
+                answer = http.post("/experiments", json={"name": new_name()})
+            finally:
+                server.app.state.database = there
+        refused(answer, 503, "the database did not answer")
+        assert answer.headers["retry-after"] == "1"
+
+    def test_while_it_waits_for_another_writer_others_are_answered(self, http: httpx.Client, server: Any) -> None:
+        """In SQLite, where a writer waits for the one before it in this process."""
+        body = {"name": new_name()}
+        waiting = threading.Thread(target=lambda: httpx.post(f"{server.url}/experiments", json=body, timeout=60))
+        with server.app.state.database.writing:
+            waiting.start()
+            for _ in range(30):
+                assert http.get("/healthz").status_code == 200
+                time.sleep(0.01)
+        waiting.join()
+        assert len(http.get("/experiments", params=body).json()["items"]) == 1
+
+    def test_it_keeps_the_time_of_the_client(self, http: httpx.Client) -> None:
+        assert created(http.post("/experiments", json={"name": new_name(), "at": 1000}))["created_at"] == 1000
 
     def test_it_is_201_with_its_location(self, http: httpx.Client) -> None:
         name = new_name()

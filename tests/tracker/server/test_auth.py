@@ -113,6 +113,14 @@ class TestEveryRoute:
             for path in ("/openapi.json", "/metrics", "/docs"):
                 assert client.get(path).status_code in (401, 404), path
 
+    def test_says_in_the_document_that_it_asks_for_a_key(self, guarded: Any) -> None:
+        app = guarded.server.app
+        documented = {p: operations for p, operations in app.openapi()["paths"].items() if p not in ANYONES}
+        assert len(documented) > 10
+        for path, operations in documented.items():
+            for method, operation in operations.items():
+                assert {"401", "403"} <= operation["responses"].keys(), (method, path)
+
     def test_with_an_id_is_404_for_another_owners(self, guarded: Any, ann: httpx.Client, bob: httpx.Client) -> None:
         """Word for word what is said of an id that there is not. The body is one that would be taken."""
         run, mine = new_run(ann), new_run(bob)

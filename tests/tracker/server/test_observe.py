@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tracker.server.observe import JsonLines
+from tracker.server.observe import JsonLines, request_id
 
 
 @pytest.fixture
@@ -30,6 +30,39 @@ def lines(wait_until: Callable[..., None]) -> Iterator[Callable[[], list[dict[st
     yield read
     logger.removeHandler(handler)
     logger.setLevel(logging.NOTSET)
+
+
+def record(says: str, *arguments: object, **more: Any) -> logging.LogRecord:
+    made = logging.LogRecord("tracker", logging.INFO, "app.py", 1, says, arguments, more.pop("exc_info", None))
+    made.created = 1767225600.5
+    made.__dict__ |= more
+    return made
+
+
+class TestJsonLines:
+    def test_a_record_is_one_line_with_the_request_that_logs(self) -> None:
+        formatter = JsonLines()
+        for name in ("r-1", "r-2"):
+            token = request_id.set(name)
+            line = formatter.format(record('%s "quoted"\nand more', "GET", figures={"status": 200}))
+            request_id.reset(token)
+            assert "\n" not in line
+            expected = {"at": 1767225600500, "level": "info", "says": 'GET "quoted"\nand more'}
+            assert json.loads(line).items() >= (expected | {"request": name, "status": 200}).items()
+
+    def test_a_fault_has_its_trace(self) -> None:
+        with pytest.raises(LookupError) as fault:
+            raise LookupError("no such disk")
+        line = JsonLines().format(record("fault", exc_info=(fault.type, fault.value, fault.tb)))
+        assert json.loads(line)["trace"].endswith("LookupError: no such disk")
+
+    def test_a_key_is_in_no_part_of_it(self) -> None:
+        with pytest.raises(ValueError, match="trk") as fault:
+            raise ValueError("trk_4f0cAB")
+        trace = (fault.type, fault.value, fault.tb)
+        line = JsonLines().format(record("%s", "trk_4f0cAB", figures={"a": "/trk_4f0cAB"}, exc_info=trace))
+        assert "4f0cAB" not in line
+        assert line.count("trk_...") >= 3
 
 
 def counted(http: httpx.Client, method: str, route: str, status: int) -> float:

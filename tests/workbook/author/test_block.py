@@ -6,7 +6,7 @@ from workbook.plan import PLAN
 
 def test_every_block_is_found_by_its_id_where_the_plan_has_it() -> None:
     found = blocks()
-    assert [block.id for block in found][:2] == ["d0.b0", "d1.b3"]
+    assert [block.id for block in found] == sorted({block.id for block in found} | {"d0.b0", "d1.b3"})
     for block in found:
         assert block.folder.as_posix().endswith(f"workbook/blocks/{PLAN[block.id].path}")
         assert (block.lesson is None) == (block.id == "d0.b0")

@@ -17,7 +17,8 @@ def exercise(kind: str, solution: str) -> Exercise:
 @pytest.mark.parametrize(
     ("kind", "solution", "answer"),
     [
-        ("implement (Python)", "def f(x):\n    return x", "def f(*_, **__):\n    while True: pass"),
+        ("implement (Python)", "def f(x):\n    return x", "def f(x):\n    while True:\n        pass"),
+        ("implement (Python)", "@get('/')\ndef f(x: int):\n    return x", "@get('/')\ndef f(x: int):\n    while True:"),
         (
             "implement (Python)",
             "class F:\n    x = 1",

@@ -9,7 +9,7 @@ from workbook.bank.dialogue import Dialogue, Ended
 from workbook.bank.questions import Card, questions_of
 from workbook.source import sources
 
-QUESTION = questions_of(sources()[1])[0]
+QUESTION = next(question for source in sources() for question in questions_of(source) if question.id == "d1.b3.q1")
 CARD = Card("What first?", "Measure.")
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from workbook.bank import deck
 from workbook.bank.deck import NotWritten, write
-from workbook.bank.index import Bank, bank
+from workbook.bank.index import Bank, bank, block_of
 from workbook.bank.questions import Card
 from workbook.source import sources
 
@@ -83,7 +83,7 @@ class TestRefused:
 
 def test_its_notes_are_the_cards_of_the_bank(tmp_path: Path) -> None:
     write(tmp_path / "cards.apkg", BANK)
-    cards = sorted((card.front, card.back, "d1.b3") for card in BANK.cards.values())
+    cards = sorted((card.front, card.back, block_of(name)) for name, card in BANK.cards.items())
     assert sorted(notes(tmp_path / "cards.apkg").values()) == cards
 
 

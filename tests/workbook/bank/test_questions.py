@@ -7,7 +7,7 @@ from workbook.bank import questions
 from workbook.bank.questions import Card, Figure, FollowUp, QuestionError, read
 from workbook.source import sources
 
-BLOCK = sources()[1]
+BLOCK = next(source for source in sources() if "d1.b3.e1" in source.exercises)
 GOOD = f"""
 - id: d1.b3.q1
   core: true

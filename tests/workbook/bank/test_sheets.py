@@ -10,7 +10,8 @@ from workbook.bank import sheets
 from workbook.bank.questions import Card, Question, questions_of
 from workbook.source import ROOT, Source, SourceError, sources
 
-START, BLOCK = sources()
+START = sources()[0]
+BLOCK = next(source for source in sources() if "d1.b3.e1" in source.exercises)
 SHEET = Path("cheatsheets/day1-python-backend-db.md")
 
 

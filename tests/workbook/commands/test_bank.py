@@ -16,9 +16,12 @@ from workbook import cli
 from workbook.bank.dialogue import Dialogue
 from workbook.commands import bank as commands
 from workbook.progress import FILE, Asked, change, read
+from workbook.source import lessons, sources
 from workbook.tries import keep
 
 Typed = Callable[..., tuple[int, str, str]]
+BOOKS = tuple(s for s in sources() if s.exercises.keys() & {"d0.b0.e1", "d1.b3.e1"})  # as if there were no other
+LESSONS = tuple(lesson for lesson in lessons() if lesson.title.startswith("1.3"))
 CARDS = [f"d1.b3.q{question}.c{card}" for question in (1, 2) for card in (1, 2, 3)]
 
 
@@ -26,6 +29,8 @@ CARDS = [f"d1.b3.q{question}.c{card}" for question in (1, 2) for card in (1, 2, 
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of the test's own, to keep answers in."""
     monkeypatch.setattr(commands, "ROOT", tmp_path)
+    monkeypatch.setattr(commands, "sources", lambda: BOOKS)
+    monkeypatch.setattr(commands, "lessons", lambda: LESSONS)
     monkeypatch.setenv("COLUMNS", "200")
     return tmp_path
 
@@ -221,7 +226,7 @@ class Terminal:
 
 class TestInATerminal:
     def test_a_drill_that_is_interrupted_loses_nothing(self, checkout: Path) -> None:
-        drill = Terminal(checkout, "drill")
+        drill = Terminal(checkout, "drill", "d1.b3")
         for bet, had in (("4", "n"), ("2", "y")):
             drill.see("Your bet, 1 to 4? ")
             drill.type(bet, "\n")

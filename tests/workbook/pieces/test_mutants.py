@@ -72,7 +72,7 @@ def restarts(self):
 """
 CONSTANT = """
 WHERE = "WHERE run_id = :run_id"
-CURVES = f"SELECT key, id, last_step FROM metrics {WHERE}"
+CURVES = f"SELECT key, id, last_step, version FROM metrics {WHERE}"
 """
 ROUTE = """
 router = APIRouter()

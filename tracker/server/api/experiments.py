@@ -27,13 +27,18 @@ _EXPORT: dict[int | str, dict[str, Any]] = {
 
 
 @router.post("/experiments", status_code=status.HTTP_201_CREATED, responses=refuses(409, 413))
-def create_experiment(body: wire.ExperimentCreate, db: Db, who: Who, response: Response) -> wire.ExperimentOut:
+def create_experiment(
+    body: wire.ExperimentCreate,
+    db: Db,
+    who: Who,
+    response: Response,
+) -> wire.ExperimentOut:
     """Creates an experiment; its name is unique among those of its owner."""
+    owner, at = who.owner, now_ms() if body.at is None else body.at
     with db.write() as session:
-        created_at = now_ms() if body.at is None else body.at
-        experiment = store.experiments.create_experiment(session, body.name, body.description, created_at, who.owner)
-    response.headers["Location"] = f"/experiments/{experiment.id}"
-    return wire.ExperimentOut.model_validate(experiment)
+        made = store.experiments.create_experiment(session, body.name, body.description, at, owner)
+    response.headers["Location"] = f"/experiments/{made.id}"
+    return wire.ExperimentOut.model_validate(made)
 
 
 @router.get("/experiments", responses=refuses(400))

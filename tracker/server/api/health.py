@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from tracker import __version__
 
 from .. import store, wire
-from .route import Db, refuses, router
+from .route import REFUSED, Db, router
 
 
 @router.get("/healthz")
@@ -18,13 +18,13 @@ async def healthz(request: Request) -> wire.Health:
     return wire.Health(version=__version__, about=request.app.state.about)
 
 
-@router.get("/metrics", response_class=PlainTextResponse)
+@router.get("/metrics", response_class=PlainTextResponse, responses={401: REFUSED, 403: REFUSED})
 def metrics(request: Request) -> Response:
     """How many requests were answered how, and how long they took, for Prometheus."""
     return Response(generate_latest(request.app.state.figures.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-@router.get("/readyz", responses=refuses(503))
+@router.get("/readyz", responses={503: REFUSED})
 def readyz(db: Db, request: Request) -> wire.Health:
     """The process can do its work: the database answers."""
     with db.read() as session:

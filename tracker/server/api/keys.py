@@ -45,7 +45,7 @@ class KeyMade(KeyOut):
     key: str
 
 
-@router.post("/keys", status_code=status.HTTP_201_CREATED, responses=refuses(403, 413))
+@router.post("/keys", status_code=status.HTTP_201_CREATED, responses=refuses(413))
 def create_key(body: KeyCreate, db: Db, admin: Admin) -> KeyMade:
     """Makes a key, which is shown in this answer and never again."""
     key = new_key()
@@ -54,7 +54,7 @@ def create_key(body: KeyCreate, db: Db, admin: Admin) -> KeyMade:
     return KeyMade(**dict(KeyOut.model_validate(made)), key=key)
 
 
-@router.get("/keys", responses=refuses(400, 403))
+@router.get("/keys", responses=refuses(400))
 def list_keys(db: Db, admin: Admin, cursor: Cursor = None, limit: Limit = PAGE) -> wire.Page[KeyOut]:
     """Lists keys, newest first, revoked ones included."""
     with db.read() as session:
@@ -62,7 +62,7 @@ def list_keys(db: Db, admin: Admin, cursor: Cursor = None, limit: Limit = PAGE) 
         return wire.Page[KeyOut].model_validate(page)
 
 
-@router.delete("/keys/{key_id}", status_code=status.HTTP_204_NO_CONTENT, responses=refuses(403, 404))
+@router.delete("/keys/{key_id}", status_code=status.HTTP_204_NO_CONTENT, responses=refuses(404))
 def revoke_key(key_id: KeyId, db: Db, admin: Admin, request: Request) -> None:
     """Revokes the key: from now on it opens nothing. Other servers notice within seconds."""
     with db.write() as session:

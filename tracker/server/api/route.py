@@ -73,9 +73,9 @@ REFUSED = {"description": "refused", "content": _PROBLEM}  # as the OpenAPI docu
 
 
 def refuses(*codes: int) -> dict[int | str, dict[str, Any]]:
-    """What a route may answer besides success: these, and what any route may that reads the database."""
+    """What a route may answer besides success: these, and what any may that asks for a key and reads the database."""
     slow = (408,) if 413 in codes else ()  # whoever may send too much may send too slowly
-    return dict.fromkeys((*codes, *slow, 422, 429, 503), REFUSED)
+    return dict.fromkeys((401, 403, *codes, *slow, 422, 429, 503), REFUSED)
 
 
 def timed(body: wire.RunCreate | wire.RunPatch) -> dict[str, Any]:

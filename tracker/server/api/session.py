@@ -23,7 +23,7 @@ class Ticket(BaseModel):
     path: str
 
 
-@router.post("/session", status_code=status.HTTP_204_NO_CONTENT, responses=refuses(401, 403, 413))
+@router.post("/session", status_code=status.HTTP_204_NO_CONTENT, responses=refuses(413))
 async def sign_in(body: SignIn, request: Request, response: Response) -> None:
     """Signs the browser in with a key, by a cookie."""
     gate: Gate = request.app.state.gate
@@ -33,14 +33,14 @@ async def sign_in(body: SignIn, request: Request, response: Response) -> None:
     gate.sessions.sign_in(response, caller.key_id, secure=request.url.scheme == "https")
 
 
-@router.delete("/session", status_code=status.HTTP_204_NO_CONTENT, responses=refuses(403))
+@router.delete("/session", status_code=status.HTTP_204_NO_CONTENT, responses=refuses())
 async def sign_out(request: Request, response: Response) -> None:
     """Signs the browser out."""
     _must_be_ours(request)
     response.delete_cookie(request.app.state.gate.sessions.cookie, path="/", httponly=True, samesite="strict")
 
 
-@router.post("/tickets", status_code=status.HTTP_201_CREATED, responses=refuses(403))
+@router.post("/tickets", status_code=status.HTTP_201_CREATED, responses=refuses())
 async def create_ticket(request: Request, who: Who) -> Ticket:
     """Makes an address that signs a browser in with the key of this request, once."""
     if who.key_id is None:

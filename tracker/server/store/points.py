@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
+from typing import NamedTuple
 
 from pydantic_core import from_json
 from sqlalchemy import Connection
@@ -28,7 +29,7 @@ UPDATE runs SET heartbeat_at = CASE WHEN :at > coalesce(heartbeat_at, -1) THEN :
     last_logged_at = CASE WHEN :newest_at > coalesce(last_logged_at, -1) THEN :newest_at ELSE last_logged_at END
 WHERE id = :run_id RETURNING fences
 """
-CURVES = "SELECT key, id, last_step FROM metrics WHERE run_id = :run_id"
+CURVES = "SELECT key, id, last_step, version FROM metrics WHERE run_id = :run_id"
 Row = tuple[str, int, float, int]  # a point: key, step, value, logged_at
 Placed = tuple[int, int, float, int]  # the same with its curve's id: metric, step, value, logged_at
 
@@ -38,7 +39,7 @@ UPDATE metrics SET last_step = :step, last_value = :value, last_at = :at
 WHERE id = :id AND (last_step IS NULL OR :step > last_step OR :step = last_step AND (
       :at > last_at OR :at = last_at AND (last_value IS NULL OR :value > last_value)))
 """
-VERSION = "SELECT max(version) FROM metrics WHERE run_id = :run_id"
+# A changed curve gets the next version of its run, and what was sealed is open again.
 TOUCH = "UPDATE metrics SET count = NULL, min = NULL, max = NULL, version = :version WHERE id = :id"
 REWIND = """
 DELETE FROM points
@@ -49,6 +50,14 @@ UPDATE metrics SET (last_step, last_value, last_at) = (
     SELECT step, value, logged_at FROM points WHERE metric_id = metrics.id ORDER BY step DESC LIMIT 1)
 WHERE run_id = :run_id
 """
+
+
+class Curve(NamedTuple):
+    """What storing has to know of one."""
+
+    id: int
+    end: int  # its last step; -1: it has no points
+    version: int
 
 
 @dataclass(frozen=True)
@@ -85,8 +94,8 @@ def add_batches(session: Session, batches: Sequence[Batch]) -> list[int | Refusa
     connection = session.connection()
     outcomes: list[int | Refusal] = [0] * len(batches)
     placed: list[Placed] = []
-    touched: dict[int, set[int]] = {}  # run -> metrics
     ends: dict[int, int] = {}  # metric -> the last step that is stored
+    versions: dict[int, int] = {}  # metric -> its next
     # By run, as everybody does: two transactions that wait for each other's runs would wait for ever.
     for number, batch in sorted(enumerate(batches), key=lambda numbered: numbered[1].run_id):
         try:
@@ -95,10 +104,12 @@ def add_batches(session: Session, batches: Sequence[Batch]) -> list[int | Refusa
             outcomes[number] = refusal
             continue
         outcomes[number] = len(points)
-        curves = _curves(session, batch.run_id, set(map(itemgetter(0), points)))
-        ids = {key: metric_id for key, (metric_id, _) in curves.items()}
-        ends |= dict(curves.values())
-        touched.setdefault(batch.run_id, set()).update(ids.values())
+        keys = set(map(itemgetter(0), points))
+        curves = _curves(session, batch.run_id, keys)
+        version = 1 + max((curve.version for curve in curves.values()), default=0)
+        ids = {key: curves[key].id for key in keys}
+        ends |= {curves[key].id: curves[key].end for key in keys}
+        versions |= dict.fromkeys(ids.values(), version)
         placed += [(ids[key], step, value, logged_at) for key, step, value, logged_at in points]
     if placed:
         # Sorted by (metric, step), the order of the primary key: fewer pages are touched. NaN is the only value that
@@ -111,9 +122,7 @@ def add_batches(session: Session, batches: Sequence[Batch]) -> list[int | Refusa
             upsert(connection, within)
         newest = {row[0]: {"id": row[0], "step": row[1], "value": row[2], "at": row[3]} for row in rows}
         execute(connection, KEEP_LATEST, list(newest.values()))
-    for run_id, metric_ids in touched.items():
-        if metric_ids:
-            _touch(connection, run_id, sorted(metric_ids))
+        execute(connection, TOUCH, [{"id": metric_id, "version": versions[metric_id]} for metric_id in newest])
     return outcomes
 
 
@@ -143,12 +152,6 @@ def _without_repeats(placed: list[Placed]) -> Iterable[Placed]:
     return best.values()
 
 
-def _touch(connection: Connection, run_id: int, metric_ids: Iterable[int]) -> None:
-    """These curves of the run have changed: they get its next version, and what was sealed is open again."""
-    version = execute(connection, VERSION, {"run_id": run_id}).scalar_one() + 1
-    execute(connection, TOUCH, [{"id": metric_id, "version": version} for metric_id in metric_ids])
-
-
 def rewind(session: Session, run_id: int, *, step: int, until: int) -> Run:
     """The run, without the points after `step` that were logged until then (ms, by the clock that logged them).
 
@@ -166,16 +169,17 @@ def rewind(session: Session, run_id: int, *, step: int, until: int) -> Run:
     execute(connection, REWIND, {"run_id": run_id, "step": step, "at": until})
     execute(connection, FIND_LATEST, {"run_id": run_id})
     if known := execute(connection, CURVES, {"run_id": run_id}).all():
-        _touch(connection, run_id, [curve.id for curve in known])
+        version = 1 + max(curve.version for curve in known)
+        execute(connection, TOUCH, [{"id": curve.id, "version": version} for curve in known])
     return run
 
 
-def _curves(session: Session, run_id: int, keys: set[str]) -> dict[str, tuple[int, int]]:
-    """Of each key the curve's id and last step (-1: it has no points); curves that are new are made."""
+def _curves(session: Session, run_id: int, keys: set[str]) -> dict[str, Curve]:
+    """The run's curves by key; those of these keys that are new are made."""
     known = execute(session.connection(), CURVES, {"run_id": run_id})
-    curves = {c.key: (c.id, -1 if c.last_step is None else c.last_step) for c in known if c.key in keys}
+    curves = {key: Curve(id, -1 if last is None else last, version) for key, id, last, version in known}
     missing = [Metric(run_id=run_id, key=key, version=0) for key in sorted(keys - curves.keys())]
     if missing:
         session.add_all(missing)
         session.flush()
-    return curves | {metric.key: (metric.id, -1) for metric in missing}
+    return curves | {metric.key: Curve(metric.id, -1, 0) for metric in missing}

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from tracker.server import problem
 from tracker.server.schema import Experiment
-from tracker.server.store import experiments, points, runs
+from tracker.server.store import experiments, pages, points, runs
 
 
 def test_a_taken_name_is_refused(session: Session, experiment: Experiment) -> None:
@@ -42,6 +42,12 @@ def test_a_database_that_cannot_be_written_is_no_taken_name(session: Session) ->
 def test_an_unknown_one_is_refused(session: Session) -> None:
     with pytest.raises(problem.NotFound, match="no experiment 5"):
         experiments.get_experiment(session, 5)
+
+
+@pytest.mark.parametrize("forged", ["5", "x", pages.to_cursor("runs", 5)])
+def test_a_cursor_that_is_none_of_ours_is_refused(session: Session, forged: str) -> None:
+    with pytest.raises(problem.BadCursor):
+        experiments.list_experiments(session, cursor=forged)
 
 
 def test_it_keeps_what_it_was_given(session: Session) -> None:
@@ -115,3 +121,29 @@ def test_a_page_keeps_its_place_while_others_come_and_go(session: Session) -> No
     experiments.delete_experiment(session, ids[4])
     second = experiments.list_experiments(session, cursor=first.next, limit=3)
     assert [e.name for e in first.items + second.items] == ["5", "4", "3", "2", "1", "0"]
+
+
+def test_a_page_keeps_its_place_when_its_last_row_is_gone(session: Session) -> None:
+    ids = [experiments.create_experiment(session, str(i), "", at=0).id for i in range(4)]
+    first = experiments.list_experiments(session, limit=2)
+    experiments.delete_experiment(session, ids[2])
+    session.flush()
+    session.expire_all()
+    assert [e.name for e in experiments.list_experiments(session, cursor=first.next, limit=2).items] == ["1", "0"]
+
+
+def test_a_page_is_cut_by_the_database_and_costs_as_many_queries_as_another(session: Session) -> None:
+    for i in range(9):
+        experiments.create_experiment(session, str(i), "", at=0)
+    session.flush()
+    statements: dict[int, list[str]] = {2: [], 8: []}
+    for limit, seen in statements.items():
+
+        def note(*given: Any, seen: list[str] = seen) -> None:
+            seen.append(given[2])
+
+        event.listen(session.connection(), "before_cursor_execute", note)
+        experiments.list_experiments(session, limit=limit)
+        event.remove(session.connection(), "before_cursor_execute", note)
+    assert len(statements[2]) == len(statements[8])
+    assert "LIMIT" in statements[2][0]
