@@ -14,8 +14,10 @@ Both kinds of work are counts: unlike milliseconds, nothing else on the computer
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -176,8 +178,9 @@ class OnSQLite(LabDatabase):
     _settle = "ANALYZE"
 
     def __init__(self, why: str) -> None:
-        self._folder = tempfile.TemporaryDirectory()
-        self._shared = f"sqlite:///{Path(self._folder.name) / 'shared.db'}"
+        folder = Path(tempfile.mkdtemp(prefix="workbook-"))
+        self._shared = f"sqlite:///{folder / 'shared.db'}"
+        self._remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         engine = create_engine("sqlite://")
         event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys = ON"))
         with engine.connect() as connection:
@@ -211,7 +214,7 @@ class OnSQLite(LabDatabase):
 
     def close(self) -> None:
         super().close()
-        self._folder.cleanup()
+        self._remove()
 
 
 @contextmanager

@@ -95,8 +95,10 @@ def test_clients_have_a_pool_each_and_the_same_tables(db: LabDatabase) -> None:
 
 
 def test_what_is_sent_meanwhile_is_kept_with_its_parameters(db: LabDatabase) -> None:
-    with sent_by(db.engine) as sent:
-        db.ask("SELECT 1 AS n")
-    db.ask("SELECT 2 AS n")
-    ((statement, parameters),) = sent
-    assert (statement, len(parameters)) == ("SELECT 1 AS n", 0)
+    with db.engine.connect() as connection:
+        with sent_by(db.engine) as sent:
+            connection.execute(text("SELECT n FROM numbers WHERE n = :n"), {"n": 7})
+        connection.execute(text("SELECT 2"))
+        ((statement, parameters),) = sent
+        assert statement.startswith("SELECT n FROM numbers")
+        assert connection.exec_driver_sql(statement, parameters).all() == [(7,)]
