@@ -64,7 +64,7 @@ ENDED = frozenset({Status.FINISHED, Status.FAILED, Status.KILLED, Status.PREEMPT
 
 
 def encode(value: float) -> float | str:
-    """The value as JSON can carry it: JSON has no NaN and no infinity, so these travel as strings."""
+    """The value as JSON can carry it, which has no NaN and no infinity: they travel as strings."""
     if math.isfinite(value):
         return value
     if math.isnan(value):

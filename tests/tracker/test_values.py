@@ -16,7 +16,14 @@ def test_a_text_that_is_no_value_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("value", [0.0, -1.5, 1e308, 5e-324, math.inf, -math.inf])
 def test_a_value_survives_json(value: float) -> None:
-    assert values.decode(json.loads(json.dumps(values.encode(value), allow_nan=False))) == value
+    encoded = values.encode(value)
+    assert isinstance(encoded, float) == math.isfinite(value)
+    assert values.decode(json.loads(json.dumps(encoded, allow_nan=False))) == value
+
+
+def test_a_value_that_is_no_number_travels_as_text() -> None:
+    assert [values.encode(value) for value in (math.nan, math.inf, -math.inf)] == ["NaN", "Infinity", "-Infinity"]
+    assert math.isnan(values.decode("NaN"))
 
 
 def test_nan_survives_json() -> None:

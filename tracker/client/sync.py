@@ -1,14 +1,25 @@
-"""What a tracker has not received yet, sent afterwards: what spools still hold, or the runs of another tracker."""
+"""What a tracker has not received yet, sent afterwards: what spools still hold, or the runs of another tracker.
+
+A server that is away for a moment, or asks for one, ends nothing: each batch is tried a few times.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
-from .http import Api
+from .http import Api, NotAllowed, Unanswered, pauses
 from .sender import Sender, batches, entry_of
 from .spool import Spool, spools
+
+TRIES = 4  # of a batch: somebody waits, and the pauses add up to less than two seconds
+
+Answer = TypeVar("Answer")
 
 
 def sync(folder: Path, url: str, *, progress: Callable[[str, int], None] = lambda *_: None) -> tuple[int, int]:
@@ -26,7 +37,7 @@ def sync(folder: Path, url: str, *, progress: Callable[[str, int], None] = lambd
                     busy += 1
                     continue
                 sender = Sender(file, api)
-                while sender.forward(spool):
+                while retry(partial(sender.forward, spool)):
                     progress(file.stem, spool.unsent)
                 sent += 1
     return sent, busy
@@ -54,6 +65,26 @@ def import_file(
                     entry["run"]["experiment"] = experiment or entry["run"].get("experiment")
                 if "experiment" in entry:
                     entry["experiment"]["name"] = experiment or entry["experiment"].get("name")
-            sender.deliver(batch)
+            retry(partial(sender.deliver, batch))
             progress(batch.end)
     return len(runs), sender.refused
+
+
+def retry(
+    attempt: Callable[[], Answer],
+    tries: int = TRIES,
+    wait: Callable[[float], object] = time.sleep,
+) -> Answer:
+    """What `attempt` returns, after so many tries at most; between two of them, `wait` is called.
+
+    Only Unanswered is worth another try, and NotAllowed is not: nobody mends a key in these
+    seconds. The last failure is raised, and so is any other error, at once.
+    """
+    for pause in islice(pauses(), tries - 1):
+        try:
+            return attempt()
+        except NotAllowed:
+            raise
+        except Unanswered as failure:
+            wait(max(pause, failure.retry_after))
+    return attempt()

@@ -28,17 +28,18 @@ from dataclasses import dataclass
 from typing import Annotated, Generic, TypeVar
 
 from fastapi import BackgroundTasks, Depends, Request
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.concurrency import run_in_threadpool
 
 from tracker.scope import Scope
-from tracker.values import MAX_COMPARED, MAX_INTEGER, now_ms
+from tracker.values import MAX_COMPARED, now_ms
 
 from . import store
 from .config import Settings
 from .db import Database
+from .digits import AnId
 from .problem import Forbidden, NotFound, Unauthorized
 from .session import Sessions, is_own_page
 
@@ -55,8 +56,7 @@ NONE_NEEDED = "this tracker asks nobody for a key; one that does is started with
 WRONG = "this is no key of this tracker, or it was revoked: ask who runs the tracker for another"
 
 log = logging.getLogger("tracker.server.auth")
-# As FastAPI reads an id ("7.0" and "+7" are 7), and as a route has it.
-_number = TypeAdapter(Annotated[int, Field(ge=1, le=MAX_INTEGER)]).validate_python
+_number = TypeAdapter(AnId).validate_python  # as the routes read an id
 Key = TypeVar("Key")
 Known = TypeVar("Known")
 

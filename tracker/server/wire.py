@@ -26,6 +26,8 @@ from typing_extensions import TypedDict  # pydantic takes the one of `typing` fr
 from tracker import values
 from tracker.values import Status
 
+from .digits import Rows
+
 
 def _one_of(says: str, *kinds: core.CoreSchema) -> GetPydanticSchema:
     """The first of these that fits; else this one sentence, where pydantic's own union has one for each. All of it runs
@@ -162,7 +164,7 @@ class RunQuery(_Request):
         default=None, description="a metric's key: the lowest newest value first; with a '-' before it, the highest"
     )
     cursor: str | None = Field(default=None, description="`next` of the page before")
-    limit: int = Field(default=50, ge=1, le=200, description="rows of a page")
+    limit: Rows = 50
 
 
 class ExperimentOut(_Answer):

@@ -255,6 +255,32 @@ class TestFinish:
         (seen,) = runs(http, experiment)
         assert (seen["status"], seen["latest"]["loss"]["value"]) == (status, 1.0)
 
+    @pytest.mark.parametrize(
+        ("error", "status"),
+        [
+            (None, "finished"),
+            (SystemExit(0), "finished"),
+            (SystemExit(), "finished"),
+            (SystemExit(3), "failed"),
+            (ValueError(), "failed"),
+            (GeneratorExit(), "failed"),
+            (KeyboardInterrupt(), "killed"),
+        ],
+        ids=repr,
+    )
+    def test_the_end_of_the_block_is_the_end_of_the_run(
+        self, experiment: str, impatient: None, tmp_path: Path, error: BaseException | None, status: str
+    ) -> None:
+        run, came = tracker.init(experiment, url=NOBODY), None
+        try:
+            with run:
+                if error:
+                    raise error
+        except BaseException as out:
+            came = out
+        assert came is error
+        assert [entry["end"] for entry in spooled(run, tmp_path) if "end" in entry] == [status]
+
     def test_points_arrive_while_the_training_goes_on(
         self, http: httpx.Client, experiment: str, wait_until: Callable[..., None]
     ) -> None:

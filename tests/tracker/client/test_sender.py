@@ -3,7 +3,9 @@
 import json
 import time
 import uuid
+from collections.abc import Iterator
 from contextlib import closing
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 from tracker.client import sender as sender_module
 from tracker.client import spool as spool_module
 from tracker.client.http import Api, Unanswered
-from tracker.client.sender import Sender
+from tracker.client.sender import Batch, Sender, batches
 from tracker.client.spool import Spool, Writer, segments
 
 
@@ -114,6 +116,47 @@ def test_a_batch_has_its_limits(
     api.asked.clear()
     send_all(spool, api)
     assert [sent(body) for _, path, body in api.asked if path.endswith("/metrics")] == [2, 1]
+
+
+class TestBatches:
+    @pytest.fixture(autouse=True)
+    def small(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sender_module, "BATCH_POINTS", 6)
+        monkeypatch.setattr(sender_module, "BATCH_BYTES", 1000)
+
+    def made(self, *entries: dict[str, Any]) -> list[Batch]:
+        """All at once: a batch is not the next one's to change."""
+        lines = [json.dumps(entry).encode() for entry in entries]
+        found = list(batches((line, number) for number, line in enumerate(lines, 1)))
+        assert [line for batch in found for line in batch.lines] == lines
+        assert [entry for batch in found for entry in batch.entries] == list(entries)
+        assert [batch.end for batch in found] == list(accumulate(len(batch.lines) for batch in found))
+        return found
+
+    def sizes(self, *entries: dict[str, Any]) -> list[int]:
+        return [len(batch.lines) for batch in self.made(*entries)]
+
+    def test_lines_go_together_until_there_are_enough_points(self) -> None:
+        assert self.sizes(*(log(i, a=i, b=i) for i in range(7))) == [3, 3, 1]
+        assert self.sizes(*(log(i, a=i, b=i) for i in range(3))) == [3]
+        five = dict.fromkeys("abcde", 1.0)
+        assert self.sizes(log(0, **five), log(1, **five), log(2, a=1)) == [2, 1]
+        assert self.sizes() == []
+
+    def test_or_enough_bytes(self) -> None:
+        assert self.sizes(*(log(i, **{"k" * 450: i}) for i in range(4))) == [2, 2]
+
+    def test_another_line_goes_alone(self) -> None:
+        end = {"end": "finished", "at": 9}
+        assert self.sizes(log(0, a=1), end, log(1, a=1), log(2, a=1), end, end) == [1, 1, 2, 1, 1]
+
+    def test_none_waits_for_lines_that_it_does_not_need(self) -> None:
+        def lines() -> Iterator[tuple[bytes, int]]:
+            for step in range(10):
+                yield json.dumps(log(step, a=1, b=2)).encode(), step
+                assert step < 5, "read on"
+
+        assert len(next(batches(lines())).lines) == 3
 
 
 def test_the_largest_batch_fits_into_a_request(http: httpx.Client, writer: Writer, spool: Spool, api: Any) -> None:

@@ -3,15 +3,18 @@
 import json
 import random
 import uuid
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tracker.client.http import Unanswered
+from tracker.client import sync as sync_module
+from tracker.client.http import Api, NotAllowed, Refused, Unanswered
 from tracker.client.spool import Writer
-from tracker.client.sync import import_file, sync
+from tracker.client.sync import import_file, retry, sync
 from tracker.values import ENDED, Status
 
 
@@ -60,6 +63,25 @@ def test_without_a_server_nothing_is_lost(tmp_path: Path, name: str, http: httpx
     with pytest.raises(Unanswered):
         sync(tmp_path, "http://127.0.0.1:1")
     assert sync(tmp_path, url_of(http)) == (1, 0)
+
+
+def test_a_server_that_is_away_for_a_moment_ends_nothing(
+    http: httpx.Client, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(tmp_path, "x", run_entry(name, "x"), {"log": {"a": 1}, "step": 0, "at": 6}, {"end": "failed", "at": 9})
+    request, asked = Api.request, count()
+
+    def now_and_then(self: Api, *what: Any) -> Any:
+        if next(asked) % 4 == 0:
+            raise Unanswered("a proxy starts anew", 0.001)
+        return request(self, *what)
+
+    monkeypatch.setattr(Api, "request", now_and_then)
+    monkeypatch.setattr(sync_module, "pauses", lambda: iter([0.001] * 9))
+    assert sync(tmp_path, url_of(http)) == (1, 0)
+    assert import_file(file, url_of(http)) == (1, 0)
+    monkeypatch.undo()
+    assert '"end": "failed"' in exported(http, name)
 
 
 @pytest.mark.parametrize(
@@ -153,3 +175,65 @@ def runs_of(http: httpx.Client, name: str) -> list[dict[str, Any]]:
         {what: value for what, value in run.items() if what not in ("id", "experiment_id", "heartbeat_at", "lost")}
         for run in found
     ]
+
+
+class Attempt:
+    """What is tried: it fails with each of these in turn, and then says "stored"."""
+
+    def __init__(self, *failures: BaseException) -> None:
+        self.failures = list(failures)
+        self.made = 0
+
+    def __call__(self) -> str:
+        self.made += 1
+        if self.failures:
+            raise self.failures.pop(0)
+        return "stored"
+
+
+def waits(attempt: Attempt, tries: int = 4) -> list[float]:
+    """The pauses of a `retry`, however it ends."""
+    found: list[float] = []
+    with suppress(Unanswered):
+        retry(attempt, tries, found.append)
+    return found
+
+
+class TestRetry:
+    def test_retry_of_what_succeeds_is_one_try(self) -> None:
+        attempt, waited = Attempt(), waits(Attempt())
+        assert (retry(attempt), attempt.made, waited) == ("stored", 1, [])
+
+    def test_retry_goes_on_until_there_is_an_answer(self) -> None:
+        attempt, waited = Attempt(Unanswered("no"), Unanswered("no")), list[float]()
+        assert retry(attempt, wait=waited.append) == "stored"
+        assert (attempt.made, len(waited)) == (3, 2)
+
+    def test_retry_raises_the_last_failure(self) -> None:
+        failures = [Unanswered("no") for _ in range(4)]
+        attempt, waited = Attempt(*failures), list[float]()
+        with pytest.raises(Unanswered) as raised:
+            retry(attempt, 4, waited.append)
+        assert (raised.value, attempt.made, len(waited)) == (failures[-1], 4, 3)
+        assert waits(Attempt(Unanswered("no")), tries=1) == []
+
+    @pytest.mark.parametrize(
+        "failure", [Refused(409, "taken"), NotAllowed("no key"), TypeError("a bug"), KeyboardInterrupt()], ids=repr
+    )
+    def test_retry_of_what_will_not_pass_is_one_try(self, failure: BaseException) -> None:
+        attempt = Attempt(failure)
+        with pytest.raises(type(failure)):
+            retry(attempt, wait=lambda _: None)
+        assert attempt.made == 1
+
+    def test_retry_waits_longer_each_time_and_out_of_step(self) -> None:
+        taken = [waits(Attempt(*[Unanswered("no")] * 4)) for _ in range(9)]
+        for paused in taken:
+            for pause, full in zip(paused, [0.25, 0.5, 1.0], strict=True):
+                assert full / 2 <= pause <= full
+        assert len({tuple(paused) for paused in taken}) == 9
+
+    def test_retry_waits_as_long_as_the_server_asks_for_and_never_less_than_the_pause(self) -> None:
+        (longer,), (shorter,) = (waits(Attempt(Unanswered("later", asked))) for asked in (7.0, 0.001))
+        assert longer == 7
+        assert shorter >= 0.125

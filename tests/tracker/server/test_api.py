@@ -135,9 +135,10 @@ class TestListExperiments:
     def test_a_forged_cursor_is_400(self, http: httpx.Client) -> None:
         refused(http.get("/experiments", params={"cursor": "nonsense"}), 400, "begin again without one")
 
-    @pytest.mark.parametrize("limit", ["0", "201", "x"])
+    @pytest.mark.parametrize("limit", ["0", "201", "x", "+7", "7\u00a0", "7.0"])
     def test_a_bad_limit_is_422(self, http: httpx.Client, limit: str) -> None:
-        refused(http.get("/experiments", params={"limit": limit}), 422, "limit: Input should be")
+        for path in ("/experiments", "/runs"):
+            refused(http.get(path, params={"limit": limit}), 422, "limit: ")
 
     def test_following_next_reads_every_one_once(self, http: httpx.Client) -> None:
         names = [created(http.post("/experiments", json={"name": new_name()}))["name"] for _ in range(5)]
@@ -166,7 +167,7 @@ class TestGetExperiment:
 
     @pytest.mark.parametrize("bad", ["x", "0", "-1", "1.5", "99999999999999999999"])
     def test_what_is_no_id_is_422(self, http: httpx.Client, bad: str) -> None:
-        refused(http.get(f"/experiments/{bad}"), 422, "experiment_id: Input should be")
+        refused(http.get(f"/experiments/{bad}"), 422, "experiment_id: ")
 
     def test_a_forged_cursor_is_400(self, http: httpx.Client, experiment: dict[str, Any]) -> None:
         refused(http.get(f"/experiments/{experiment['id']}/runs", params={"cursor": "!"}), 400, "cursor")
@@ -348,8 +349,16 @@ class TestGetCurve:
         assert (curve["key"], curve["values"]) == (key, [1])
 
     def test_a_bad_window_is_422(self, http: httpx.Client, run: dict[str, Any]) -> None:
-        for query in ("from=-1", "to=x", "max_points=0", "max_points=100001"):
-            refused(http.get(f"/runs/{run['id']}/metrics/loss?{query}"), 422, f"{query.split('=')[0]}: Input should be")
+        for query in (
+            "from=-1",
+            "to=x",
+            "from=%2B1",
+            "to=1%20",
+            "max_points=0",
+            "max_points=1%C2%A0",
+            "max_points=100001",
+        ):
+            refused(http.get(f"/runs/{run['id']}/metrics/loss?{query}"), 422, f"{query.split('=')[0]}: ")
 
     def test_a_long_one_comes_in_buckets(self, http: httpx.Client, run: dict[str, Any]) -> None:
         values = [99.0 if i == 777 else "NaN" if i < 10 else 0.0 for i in range(1000)]

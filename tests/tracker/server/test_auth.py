@@ -148,7 +148,7 @@ class TestEveryRoute:
                     if "integer" in str(parameter["schema"]) or parameter["in"] == "path":
                         assert parameter["name"] in known or (path, parameter["name"]) == CURVE, path
 
-    @pytest.mark.parametrize("text", ["{}.0", "+{}", "0{}", "%20{}", "{}%20"])
+    @pytest.mark.parametrize("text", ["{}.0", "+{}", "0{}", "%20{}", "{}%20", "{}%C2%A0"])
     def test_knows_an_id_however_it_is_written(self, ann: httpx.Client, bob: httpx.Client, text: str) -> None:
         run = new_run(ann)["id"]
         assert bob.get(f"/runs/{text.format(run)}").status_code in (404, 422)

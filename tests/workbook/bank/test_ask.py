@@ -12,7 +12,7 @@ from workbook.bank.spoken import Spoken
 
 def test_a_question_that_is_not_there_is_named_beside_those_that_are() -> None:
     with pytest.raises(
-        NoQuestion, match=r"^there is no question 'd1\.b3\.q9'; the questions are d1\.b\d\.q1, .*d1\.b3\.q2"
+        NoQuestion, match=r"^there is no question 'd1\.b3\.q9'; the questions are d1\.b1\.q1, .*d1\.b3\.q2"
     ):
         ask("d1.b3.q9")
 

@@ -6,10 +6,11 @@ from typing import Annotated
 
 from fastapi import Header, Query, Response, status
 
-from tracker.values import MAX_COMPARED, MAX_INTEGER, now_ms
+from tracker.values import MAX_COMPARED, now_ms
 
 from .. import store, wire
-from .route import POINTS, Db, Id, MaxPoints, Readers, WayIn, kept, refuses, router, written
+from ..digits import AnId, Id, MaxPoints, Step
+from .route import POINTS, Db, Readers, WayIn, kept, refuses, router, written
 
 
 @router.post(
@@ -37,8 +38,8 @@ def get_curve(
     run_id: Id,
     key: str,
     db: Db,
-    start: Annotated[int | None, Query(alias="from", ge=0, le=MAX_INTEGER, description="the first step")] = None,
-    end: Annotated[int | None, Query(alias="to", ge=0, le=MAX_INTEGER, description="the last step")] = None,
+    start: Annotated[Step | None, Query(alias="from", description="the first step")] = None,
+    end: Annotated[Step | None, Query(alias="to", description="the last step")] = None,
     max_points: MaxPoints = POINTS,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
@@ -55,7 +56,7 @@ def get_curve(
 
 @router.get("/compare", response_model=wire.Comparison, responses=refuses(404))
 def compare(
-    run: Annotated[list[Annotated[int, Query(ge=1, le=MAX_INTEGER)]], Query(min_length=1, max_length=MAX_COMPARED)],
+    run: Annotated[list[AnId], Query(min_length=1, max_length=MAX_COMPARED)],
     key: wire.Key,
     db: Db,
     readers: Readers,

@@ -9,8 +9,9 @@ from fastapi.responses import StreamingResponse
 
 from tracker.values import MAX_INTEGER
 
+from ..digits import Id
 from ..live import Live, Stream
-from .route import Id, refuses, router
+from .route import refuses, router
 
 _EVENTS: dict[int | str, dict[str, Any]] = {
     200: {

@@ -16,8 +16,9 @@ from tracker.values import now_ms
 from .. import store, wire
 from ..auth import Who
 from ..db import Database
+from ..digits import Id, Limit
 from ..store.pages import PAGE
-from .route import Cursor, Db, Id, Limit, Readers, RunQuery, kept, refuses, router
+from .route import Cursor, Db, Readers, RunQuery, kept, refuses, router
 
 Mine = Annotated[bool, Query(description="not those of others that an admin sees, too")]
 _EXPORT_TYPES = {"jsonl": "application/x-ndjson", "csv": "text/csv"}

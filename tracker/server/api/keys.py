@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Path, Request, status
+from fastapi import Request, status
 from pydantic import AfterValidator, BaseModel, Field
 
 from tracker.scope import Scope, check_owner
-from tracker.values import MAX_INTEGER, now_ms
+from tracker.values import now_ms
 
 from .. import store, wire
 from ..auth import Admin, hash_of, new_key
+from ..digits import Id, Limit
 from ..store.pages import PAGE
-from .route import Cursor, Db, Limit, refuses, router
+from .route import Cursor, Db, refuses, router
 
 Owner = Annotated[str, AfterValidator(check_owner)]
-KeyId = Annotated[int, Path(ge=1, le=MAX_INTEGER)]
 
 
 class KeyCreate(BaseModel, extra="forbid"):
@@ -63,7 +63,7 @@ def list_keys(db: Db, admin: Admin, cursor: Cursor = None, limit: Limit = PAGE) 
 
 
 @router.delete("/keys/{key_id}", status_code=status.HTTP_204_NO_CONTENT, responses=refuses(404))
-def revoke_key(key_id: KeyId, db: Db, admin: Admin, request: Request) -> None:
+def revoke_key(key_id: Id, db: Db, admin: Admin, request: Request) -> None:
     """Revokes the key: from now on it opens nothing. Other servers notice within seconds."""
     with db.write() as session:
         store.keys.revoke_key(session, key_id, at=now_ms())

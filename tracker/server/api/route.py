@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic_core import from_json
 
-from tracker.values import MAX_INTEGER, MAX_SHOWN, now_ms
+from tracker.values import now_ms
 
 from .. import ingest, wire
 from ..db import Database
@@ -61,11 +61,8 @@ async def _fanout(request: Request) -> Fanout:
 Db = Annotated[Database, Depends(_database)]
 WayIn = Annotated[ingest.WayIn, Depends(_ingest)]
 Readers = Annotated[Fanout, Depends(_fanout)]
-Id = Annotated[int, Path(ge=1, le=MAX_INTEGER)]
 Cursor = Annotated[str | None, Query(description="`next` of the page before")]
-Limit = Annotated[int, Query(ge=1, le=200, description="rows of a page")]
 RunQuery = Annotated[wire.RunQuery, Query()]
-MaxPoints = Annotated[int, Query(ge=1, le=MAX_SHOWN, description="more points than this come as buckets")]
 
 POINTS = 2000  # of a curve, where the request does not say: about what a screen has columns
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}

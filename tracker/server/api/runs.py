@@ -9,7 +9,8 @@ from fastapi import Response, status
 from .. import store, wire
 from ..auth import Who
 from ..db import Database
-from .route import Db, Id, Readers, RunQuery, kept, refuses, router, timed
+from ..digits import Id
+from .route import Db, Readers, RunQuery, kept, refuses, router, timed
 
 
 @router.get("/experiments/{experiment_id}/runs", response_model=wire.Page[wire.RunItem], responses=refuses(400, 404))
