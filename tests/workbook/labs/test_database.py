@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from workbook.labs import database
-from workbook.labs.database import LabDatabase, OnPostgres, OnSQLite
+from workbook.labs.database import LabDatabase, OnPostgres, OnSQLite, sent_by
 from workbook.labs.postgres import SWITCH, Postgres
 
 TABLES = """
@@ -82,3 +83,22 @@ def test_with_postgres_it_is_postgres(postgres_server: Postgres) -> None:
     assert isinstance(db, OnPostgres)
     assert repr(db).startswith("PostgreSQL ")
     db.close()
+
+
+def test_clients_have_a_pool_each_and_the_same_tables(db: LabDatabase) -> None:
+    one, other = db.another(pool_size=1, max_overflow=0), db.another()
+    with one.begin() as connection:
+        connection.execute(text("CREATE TABLE shared (n INTEGER)"))
+        connection.execute(text("INSERT INTO shared VALUES (7)"))
+    with one.connect(), other.connect() as connection:
+        assert connection.execute(text("SELECT n FROM shared")).all() == [(7,)]
+
+
+def test_what_is_sent_meanwhile_is_kept_with_its_parameters(db: LabDatabase) -> None:
+    with db.engine.connect() as connection:
+        with sent_by(db.engine) as sent:
+            connection.execute(text("SELECT n FROM numbers WHERE n = :n"), {"n": 7})
+        connection.execute(text("SELECT 2"))
+        ((statement, parameters),) = sent
+        assert statement.startswith("SELECT n FROM numbers")
+        assert connection.exec_driver_sql(statement, parameters).all() == [(7,)]

@@ -13,18 +13,25 @@ from .pages import PAGE, Page, from_cursor, is_more, to_cursor
 ORDER = "newest"
 
 
-def create_experiment(session: Session, name: str, description: str, at: int, owner: str = "") -> Experiment:
+def create_experiment(
+    session: Session,
+    name: str,
+    description: str,
+    at: int,
+    owner: str = "",
+) -> Experiment:
     """A new experiment. Raises NameTaken where its owner has one of that name.
 
-    There is no look-up before the insert: between the two, somebody else could take the name. The database's unique
-    constraint is the only judge that sees everybody.
+    There is no look-up before the insert: between the two, somebody else could take the name.
+    The database's unique constraint is the only judge that sees everybody.
     """
+    taken = f"an experiment named {name!r} exists already; GET /experiments?name=... finds it"
     experiment = Experiment(name=name, owner=owner, description=description, created_at=at)
     session.add(experiment)
     try:
         session.flush()
     except IntegrityError:
-        raise NameTaken(f"an experiment named {name!r} exists already; GET /experiments?name=... finds it") from None
+        raise NameTaken(taken) from None
     return experiment
 
 

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from tracker.server import problem
@@ -12,6 +13,30 @@ from tracker.server.store import experiments, pages, points, runs
 def test_a_taken_name_is_refused(session: Session, experiment: Experiment) -> None:
     with pytest.raises(problem.NameTaken, match="'digits' exists already"):
         experiments.create_experiment(session, "digits", "", at=0)
+
+
+def test_a_name_that_is_taken_right_before_the_insert_is_refused(session: Session) -> None:
+    """By the same connection, since in SQLite nobody else could write meanwhile."""
+
+    def be_quicker(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("INSERT INTO experiments") and not quicker:
+            quicker.append("than we are")
+            columns = "name, owner, description, created_at"
+            session.connection().exec_driver_sql(f"INSERT INTO experiments ({columns}) VALUES ('a', '', '', 0)")
+
+    quicker: list[str] = []
+    event.listen(session.connection(), "before_cursor_execute", be_quicker)
+    with pytest.raises(problem.NameTaken, match="'a' exists already"):
+        experiments.create_experiment(session, "a", "", at=0)
+
+
+def test_a_database_that_cannot_be_written_is_no_taken_name(session: Session) -> None:
+    def be_locked(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        raise OperationalError(statement, None, Exception("database is locked"))
+
+    event.listen(session.connection(), "before_cursor_execute", be_locked)
+    with pytest.raises(OperationalError, match="locked"):
+        experiments.create_experiment(session, "a", "", at=0)
 
 
 def test_an_unknown_one_is_refused(session: Session) -> None:
