@@ -52,6 +52,14 @@ def test_the_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None
     assert "log, batches, singles, list, curve, streams, postgres, queue" in " ".join(capsys.readouterr().out.split())
 
 
+def test_what_is_no_mlflow_is_said_so() -> None:
+    command = [sys.executable, "-m", "benchmarks.beside_mlflow", "--mlflow"]
+    for program in ("/no/such/mlflow", "false"):
+        ran = subprocess.run([*command, program], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert ran.returncode == 2
+        assert f"{program} is no MLflow" in ran.stderr
+
+
 def test_a_service_that_is_missing_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
