@@ -166,16 +166,16 @@ class TestListExperiments:
 
     def test_following_next_reads_every_one_once(self, http: httpx.Client) -> None:
         names = [created(http.post("/experiments", json={"name": new_name()}))["name"] for _ in range(5)]
-        seen: list[str] = []
+        seen: list[tuple[str, int]] = []  # two owners may have the same name
         query: dict[str, str | int] = {"limit": 2}
         for _ in range(100):
             page = http.get("/experiments", params=query).json()
-            seen += [item["name"] for item in page["items"]]
+            seen += [(item["name"], item["id"]) for item in page["items"]]
             if page["next"] is None:
                 break
             query["cursor"] = page["next"]
         assert page["next"] is None
-        assert seen[:5] == names[::-1]
+        assert [name for name, _ in seen[:5]] == names[::-1]
         assert len(seen) == len(set(seen))
 
     def test_one_is_found_by_its_name(self, http: httpx.Client, experiment: dict[str, Any]) -> None:

@@ -94,7 +94,7 @@ def test_every_route_says_what_it_refuses(http: httpx.Client) -> None:
     assert document["components"]["schemas"]["Problem"]["required"] == ["type", "title", "status", "detail"]
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            if path in ("/healthz", "/metrics"):
+            if path in ("/healthz", "/readyz", "/metrics"):
                 continue
             refusals = {code: r for code, r in operation["responses"].items() if code >= "400"}
             assert "422" in refusals, f"{method} {path}"

@@ -78,10 +78,10 @@ ROUTE = """
 router = APIRouter()
 
 @router.post("/experiments", status_code=201, responses=refuses(409, 413))
-def create_experiment(body: wire.ExperimentCreate, db: Db, response: Response) -> wire.ExperimentOut:
+def create_experiment(body: wire.ExperimentCreate, db: Db, who: Who, response: Response) -> wire.ExperimentOut:
     with db.write() as session:
         at = now_ms() if body.at is None else body.at
-        made = store.experiments.create_experiment(session, body.name, body.description, at)
+        made = store.experiments.create_experiment(session, body.name, body.description, at, who.owner)
         response.headers["Location"] = f"/experiments/{made.id}"
         return wire.ExperimentOut.model_validate(made)
 """
