@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +91,8 @@ def measure(folder: Path, program: str, version: str, quick: bool) -> list[Figur
         for engine, (tracker, url) in places.items():
             with serving_mlflow(program, folder / f"mlflow {engine}", url) as mlflow:
                 ways: dict[str, Callable[[], Cost]] = {
-                    "tracker": lambda tracker=tracker: send(tracker, ours),  # type: ignore[misc]
-                    "mlflow": lambda mlflow=mlflow: send_to_mlflow(mlflow, theirs),  # type: ignore[misc]
+                    "tracker": partial(send, tracker, ours),
+                    "mlflow": partial(send_to_mlflow, mlflow, theirs),
                 }
                 costs = take_turns(f"batches, {engine}", rounds, ways)
             rate = {way: median([SIZE * batches / one.wall for one in costs[way]]) for way in ways}
