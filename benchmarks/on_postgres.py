@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tracker.server.db import Database
+from tracker.server.migrations import migrate
 from workbook.labs.postgres import Postgres
 
 from .batches import KEYS, SIZE, columns, prepared, send
@@ -45,7 +46,7 @@ def measure(folder: Path, quick: bool) -> list[Figure]:
 def database() -> Iterator[tuple[Database, dict[str, str]]]:
     """One with the tracker's tables, and the settings of a server on it. Raises NoService."""
     with Postgres(durable=True) as postgres, closing(Database(postgres.url)) as database:
-        database.migrate()
+        migrate(database)
         yield database, {"TRACKER_DATABASE_URL": postgres.url, "TRACKER_AUTH": "open"}
 
 

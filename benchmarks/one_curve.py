@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tracker.server.db import Database, sqlite
+from tracker.server.migrations import migrate
 from tracker.server.store import experiments, points, runs
 from tracker.server.store.curves import BUCKETS
 from tracker.values import MAX_POINTS
@@ -30,7 +31,7 @@ def measure(folder: Path, quick: bool) -> list[Figure]:
     rounds, count = (1, 2 * SHOWN) if quick else (ROUNDS, POINTS)
     values = [value(step, count) for step in range(count)]
     database = Database(sqlite(folder / "tracker.db"))
-    database.migrate()
+    migrate(database)
     fill(database, values)
     database.close()
     path = f"/runs/1/metrics/loss?max_points={SHOWN}"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tracker.server.db import Database, sqlite
+from tracker.server.migrations import migrate
 from tracker.server.schema import Metric
 from tracker.server.store import experiments, runs
 from tracker.server.store.points import KEEP_LATEST, TOUCH
@@ -60,7 +61,7 @@ def raw(folder: Path) -> Iterator[Raw]:
     """A connection to the tracker.db of the folder, which is made where there is none."""
     folder.mkdir(exist_ok=True)
     database = Database(sqlite(folder / "tracker.db"))
-    database.migrate()
+    migrate(database)
     pooled = database.engine.raw_connection()
     try:
         assert isinstance(pooled.driver_connection, sqlite3.Connection)

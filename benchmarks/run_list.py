@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tracker.server.db import Database, sqlite
+from tracker.server.migrations import migrate
 from tracker.server.store import experiments, points, runs
 from tracker.values import Status
 
@@ -38,7 +39,7 @@ def measure(folder: Path, quick: bool) -> list[Figure]:
     """Milliseconds of the whole list and of a page."""
     rounds, count = (1, SHORT) if quick else (ROUNDS, RUNS)
     database = Database(sqlite(folder / "tracker.db"))
-    database.migrate()
+    migrate(database)
     fill(database, count)
     database.close()
     with serving(folder) as server, server.connection() as connection, raw(folder) as limit:

@@ -28,6 +28,7 @@ from sqlalchemy import make_url
 from tracker.server.app import create_app
 from tracker.server.config import Settings
 from tracker.server.db import Database, sqlite
+from tracker.server.migrations import migrate
 from tracker.server.serve import KEEP_ALIVE
 from workbook.build import build_exercises
 from workbook.labs import server as labs
@@ -78,7 +79,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def answering(settings: Settings) -> Iterator[Server]:
     """A server with these settings, in a thread."""
     database = Database(settings.database_url or sqlite(settings.folder / "tracker.db"))
-    database.migrate()
+    migrate(database)
     app = create_app(settings, database, about="A server for <tests>")
     config = uvicorn.Config(app, port=0, log_level="critical", timeout_keep_alive=KEEP_ALIVE)
     uvicorn_server = uvicorn.Server(config)
@@ -114,7 +115,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
     """Empty tables, in a file and in a server."""
     if request.param == "sqlite":
         database = Database(sqlite(tmp_path / "tracker.db"))
-        database.migrate()
+        migrate(database)
     else:
         database = Database(request.getfixturevalue("postgres_tables"), connections=50)
     yield database
@@ -131,7 +132,7 @@ def postgres_migrated(postgres_server: Postgres) -> str:
         connection.execute("CREATE DATABASE migrated")
     url = server.set(database="migrated").render_as_string(hide_password=False)
     with closing(Database(url)) as database:
-        database.migrate()
+        migrate(database)
     return url
 
 

@@ -134,13 +134,14 @@ def _serve(options: argparse.Namespace) -> None:
 
 def _migrate(options: argparse.Namespace) -> None:
     try:
+        from .server.migrations import versions
         from .server.opening import CannotServe, claimed, opened, settings_for
     except ModuleNotFoundError as missing:
         raise Mistake(f"the server needs {missing.name}: pip install 'tracker-workbook[server]'") from None
     try:
         settings = settings_for(_folder(options))
         with claimed(settings), opened(settings, migrate=True) as database:
-            print(f"tracker: {database.name} has tables of version {database.versions()[0]}, the newest")
+            print(f"tracker: {database.name} has tables of version {versions(database)[0]}, the newest")
     except CannotServe as reason:
         raise Mistake(str(reason)) from None
 

@@ -104,6 +104,7 @@ def _configured(folder: Path) -> Iterator[Finding]:
 def _tables(settings: Settings) -> Finding:
     from sqlalchemy.exc import DatabaseError
 
+    from .server.migrations import versions
     from .server.opening import open_database
 
     try:
@@ -113,7 +114,7 @@ def _tables(settings: Settings) -> Finding:
         return Finding("database", f"TRACKER_DATABASE_URL is set, and {missing.name} is missing", remedy)
     where = "name another folder with --dir" if database.is_sqlite else "look at TRACKER_DATABASE_URL"
     try:
-        version, newest = database.versions()
+        version, newest = versions(database)
     except DatabaseError as error:
         return Finding("database", f"{database.name} cannot be read ({str(error.orig).splitlines()[0]})", where)
     finally:

@@ -12,6 +12,7 @@ from tracker.client.spool import Writer, set_aside
 from tracker.client.sync import sync
 from tracker.server.claim import Claim
 from tracker.server.db import Database, sqlite
+from tracker.server.migrations import migrate
 
 NOBODY = "http://127.0.0.1:1"  # where no server is
 
@@ -90,7 +91,7 @@ def test_a_disk_that_is_nearly_full_is_told(tmp_path: Path, monkeypatch: pytest.
 )
 def test_tables_of_another_version_are_told(tmp_path: Path, version: str, says: str, remedy: str) -> None:
     database = Database(sqlite(tmp_path / "tracker.db"))
-    database.migrate()
+    migrate(database)
     database.close()
     assert found(NOBODY, tmp_path, "database")[0].endswith("tables of version 0003, the newest")
     with closing(sqlite3.connect(tmp_path / "tracker.db")) as connection, connection:

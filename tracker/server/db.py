@@ -23,10 +23,6 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from pydantic_core import from_json
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc
 from sqlalchemy.orm import Session
@@ -63,10 +59,10 @@ class Database:
         if self.is_sqlite:
             event.listen(self.engine, "connect", _settle)
             event.listen(self.engine, "begin", _begin)
-            self._writer: Engine = self.engine.execution_options(begin="BEGIN IMMEDIATE")
+            self.writer: Engine = self.engine.execution_options(begin="BEGIN IMMEDIATE")
             self._reader = self.engine
         else:
-            self._writer = self.engine
+            self.writer = self.engine
             # Several statements then see the same moment, as they do in SQLite.
             self._reader = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
@@ -91,25 +87,8 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """One transaction of whoever holds `writing`."""
-        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+        with Session(self.writer, expire_on_commit=False) as session, session.begin():
             yield session
-
-    def migrate(self, version: str = "head") -> None:
-        """Brings the tables to this version, whichever earlier one they are from."""
-        with self.writing:
-            command.upgrade(self.migrations(), version)
-
-    def versions(self) -> tuple[str | None, str]:
-        """The version of the tables (None: there are none), and the newest that this tracker knows."""
-        with self.engine.connect() as connection:
-            found = MigrationContext.configure(connection).get_current_revision()
-        return found, ScriptDirectory.from_config(self.migrations()).get_heads()[0]
-
-    def migrations(self) -> Config:
-        """What the commands of Alembic want to know."""
-        config = Config(attributes={"engine": self._writer})
-        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-        return config
 
     def close(self) -> None:
         """Closes every connection."""

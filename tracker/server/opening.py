@@ -11,6 +11,7 @@ from pathlib import Path
 from alembic.util import CommandError
 from sqlalchemy.exc import DatabaseError
 
+from . import migrations
 from .claim import Claim, FolderBusy
 from .config import BadSetting, Settings
 from .db import Database, sqlite
@@ -63,8 +64,8 @@ def opened(settings: Settings, *, migrate: bool = False) -> Iterator[Database]:
         raise CannotServe(f"PostgreSQL needs {missing.name}: pip install 'tracker-workbook[postgres]'") from None
     try:
         if database.is_sqlite or migrate:
-            database.migrate()
-        found, newest = database.versions()
+            migrations.migrate(database)
+        found, newest = migrations.versions(database)
         if found != newest:
             raise CannotServe(
                 f"{database.name} has {f'tables of version {found}' if found else 'no tables'}, and this tracker needs "

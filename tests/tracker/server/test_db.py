@@ -13,6 +13,7 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import InternalError
 
 from tracker.server.db import Database, sqlite
+from tracker.server.migrations import migrate, migrations, versions
 from tracker.server.schema import Run
 
 ADD = text("INSERT INTO experiments (name, owner, description, created_at) VALUES (:name, '', '', 0)")
@@ -91,7 +92,7 @@ def test_all_threads_of_the_server_read_at_once(database: Database, wait_until: 
 def test_migrating_twice_is_harmless(database: Database) -> None:
     with database.write() as session:
         session.execute(ADD, {"name": "a"})
-    database.migrate()
+    migrate(database)
     with database.read() as session:
         assert session.execute(COUNT).scalar_one() == 1
 
@@ -154,11 +155,14 @@ def untouched(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callab
 
 
 def test_of_processes_that_migrate_at_once_each_finds_the_tables(postgres_url: str) -> None:
-    code = "import sys; from tracker.server.db import Database; Database(sys.argv[1]).migrate()"
+    code = (
+        "import sys; from tracker.server.db import Database; from tracker.server.migrations import migrate;"
+        " migrate(Database(sys.argv[1]))"
+    )
     at_once = [subprocess.Popen([sys.executable, "-c", code, postgres_url]) for _ in range(3)]
     assert [process.wait() for process in at_once] == [0, 0, 0]
     with closing(Database(postgres_url)) as database:
-        found, newest = database.versions()
+        found, newest = versions(database)
     assert found == newest
 
 
@@ -173,31 +177,31 @@ def test_a_database_of_each_earlier_version_is_brought_up_with_its_rows_and_back
 ) -> None:
     """0001 kept the number of restarts, and of the attempts only the last one's name."""
     database = untouched()
-    database.migrate("0001")
+    migrate(database, "0001")
     with database.write() as session:
         session.execute(ADD, {"name": "a"})
         for external_id, attempt, restarts, started_at in (("x", "two", 1, 7), ("y", None, 0, None)):
             session.execute(OLD_RUN, {"x": external_id, "a": attempt, "r": restarts, "s": started_at})
-    database.migrate()
+    migrate(database)
     with database.read() as session:
         first, second = session.query(Run).order_by(Run.id)
         assert (first.attempts, first.restarts, first.started_at) == ([[None, 7], ["two", 7]], 1, 7)
         assert (second.attempts, second.restarts, second.started_at) == ([], 0, None)
-    command.downgrade(database.migrations(), "0001")
+    command.downgrade(migrations(database), "0001")
     with database.read() as session:
         kept = session.execute(text("SELECT attempt, restarts, started_at FROM runs ORDER BY id")).all()
         assert kept == [("two", 1, 7), (None, 0, None)]
-    command.downgrade(database.migrations(), "base")
+    command.downgrade(migrations(database), "base")
     assert inspect(database.engine).get_table_names() == ["alembic_version"]
-    database.migrate()
-    found, newest = database.versions()
+    migrate(database)
+    found, newest = versions(database)
     assert found == newest
 
 
 def test_owners_come_without_the_loss_of_a_run_or_the_reuse_of_an_id(untouched: Callable[[], Database]) -> None:
     """0003 makes the table of experiments anew on SQLite, and runs refer to it."""
     database = untouched()
-    database.migrate("0002")
+    migrate(database, "0002")
     with database.write() as session:
         for name in "ab":
             session.execute(ADD, {"name": name})
@@ -208,7 +212,7 @@ def test_owners_come_without_the_loss_of_a_run_or_the_reuse_of_an_id(untouched: 
             )
         )
         session.execute(text("DELETE FROM experiments WHERE name = 'b'"))
-    database.migrate()
+    migrate(database)
     with database.write() as session:
         assert session.execute(text("SELECT count(*) FROM runs")).scalar_one() == 1
         if database.is_sqlite:
