@@ -4,12 +4,13 @@
                "mutants": {"off-by-one": "def parse(...): ..."}}
     stdout    {"the reference": [0, ""], "off-by-one": [1, "FAILED tests/..."]}     pytest's exit codes and last words
 
-One process loads what all of them need, then each is a fork of it, in which the piece's module is loaded with another
-text. The reference itself is the first, and must pass.
+Each is a fork of one process, in which the piece's module is loaded with another text. The reference itself is the
+first, and must pass; what it had to load, and is not the tracker's, the others find loaded.
 """
 
 from __future__ import annotations
 
+import gc
 import importlib.machinery
 import json
 import os
@@ -17,16 +18,20 @@ import re
 import shlex
 import subprocess
 import sys
+import sysconfig
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.abc import MetaPathFinder
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from .piece import NoPiece, grafted, path
 
 REFERENCE = "the reference"
 PASSED, FAILED, NOT_TRIED = 0, 1, 2  # pytest's exit codes; it could not even collect, or there is nothing to graft
+LOADED = "loaded"  # the file with the names of the modules
 OPTIONS = ["-x", "-q", "-p", "no:cacheprovider", "-o", "addopts=", "--import-mode=importlib"]
 
 
@@ -78,37 +83,58 @@ class _Text(importlib.machinery.SourceFileLoader):
 def main() -> None:
     """Tries what stdin asks for."""
     task = json.load(sys.stdin)
-    file, root = path(task["piece"], Path(task["root"])), Path(task["root"])
+    root = Path(task["root"])
+    file, module = path(task["piece"], root), task["piece"].partition(":")[0]
     sys.path.insert(0, str(root))
-    import pytest
-
-    # Of what the tests load, all that is not the tracker's: none of it is a mutant.
-    for name in ("hypothesis", "fastapi.testclient", "httpx", "sqlalchemy.orm", "uvicorn", "workbook.build"):
-        __import__(name)
-    texts = {REFERENCE: file.read_text()}
+    command = [*OPTIONS, f"--rootdir={root}", *shlex.split(task["tests"])]
+    texts: dict[str, str] = {}
     found: dict[str, tuple[int, str]] = {}
     for name, answer in task["mutants"].items():
         try:
             texts[name] = grafted(task["piece"], file.read_text(), answer)
         except NoPiece as why:
             found[name] = (NOT_TRIED, str(why))
-    running: dict[int, str] = {}
-    with tempfile.TemporaryDirectory() as quiet:
-        while texts or running:
-            if texts and len(running) < (os.cpu_count() or 1):
-                name = next(iter(texts))
-                mutant = _Mutant(task["piece"].partition(":")[0], file, texts.pop(name))
-                child = os.fork()
-                if child == 0:
-                    os.dup2(os.open(f"{quiet}/{os.getpid()}", os.O_CREAT | os.O_WRONLY), 1)
-                    sys.meta_path.insert(0, mutant)
-                    os._exit(int(pytest.main([*OPTIONS, f"--rootdir={root}", *shlex.split(task["tests"])])))
-                running[child] = name
-                continue
+    with tempfile.TemporaryDirectory() as folder:
+        running: dict[int, str] = {_fork(command, _Mutant(module, file, file.read_text()), Path(folder)): REFERENCE}
+        while running:
             child, status = os.wait()
-            said = re.search(r"^(?:FAILED|ERROR) .*", Path(quiet, str(child)).read_text(errors="replace"), re.MULTILINE)
-            found[running.pop(child)] = (os.waitstatus_to_exitcode(status), said[0] if said else "")
+            said, name = Path(folder, str(child)).read_text(errors="replace"), running.pop(child)
+            failure = re.search(r"^(?:FAILED|ERROR) .*", said, re.MULTILINE)
+            found[name] = (os.waitstatus_to_exitcode(status), failure[0] if failure else "")
+            if name == REFERENCE:
+                _load(Path(folder, LOADED).read_text().split())
+            while texts and len(running) < (os.cpu_count() or 1):
+                name = next(iter(texts))
+                running[_fork(command, _Mutant(module, file, texts.pop(name)), Path(folder))] = name
     json.dump(found, sys.stdout)
+
+
+def _fork(command: list[str], mutant: _Mutant, folder: Path) -> int:
+    """Begins the tests with this mutant, in a process of their own: its id, by which the folder has what they say."""
+    child = os.fork()
+    if child:
+        return child
+    os.dup2(os.open(folder / str(os.getpid()), os.O_CREAT | os.O_WRONLY), 1)
+    sys.meta_path.insert(0, mutant)
+    import pytest
+
+    code = int(pytest.main(command))
+    (folder / LOADED).write_text("\n".join(name for name, module in [*sys.modules.items()] if _is_foreign(module)))
+    os._exit(code)
+
+
+def _is_foreign(module: ModuleType) -> bool:
+    """Neither is a mutant nor can have loaded one: Python's own, or installed."""
+    file = Path(getattr(module, "__file__", None) or "")
+    return any(file.is_relative_to(sysconfig.get_path(of)) for of in ("stdlib", "platstdlib", "purelib", "platlib"))
+
+
+def _load(modules: list[str]) -> None:
+    """Loads what the tests of the reference needed; what may have a mutant in it is left to each fork."""
+    for name in modules:
+        with suppress(ImportError):
+            __import__(name)
+    gc.freeze()  # pytest ends with a search through all that the process has, and this is no garbage
 
 
 if __name__ == "__main__":

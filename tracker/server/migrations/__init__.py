@@ -15,7 +15,6 @@ from alembic.script import ScriptDirectory
 from ..db import Database
 
 
-
 def migrate(database: Database, version: str = "head") -> None:
     """Brings the tables to this version, whichever earlier one they are from."""
     with database.writing:
