@@ -30,12 +30,13 @@ def test_a_name_that_is_taken_right_before_the_insert_is_refused(session: Sessio
         experiments.create_experiment(session, "a", "", at=0)
 
 
-def test_a_database_that_cannot_be_written_is_no_taken_name(session: Session) -> None:
+@pytest.mark.parametrize("why", ["database is locked", "disk I/O error"])
+def test_a_database_that_cannot_be_written_is_no_taken_name(session: Session, why: str) -> None:
     def be_locked(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
-        raise OperationalError(statement, None, Exception("database is locked"))
+        raise OperationalError(statement, None, Exception(why))
 
     event.listen(session.connection(), "before_cursor_execute", be_locked)
-    with pytest.raises(OperationalError, match="locked"):
+    with pytest.raises(OperationalError, match=why):
         experiments.create_experiment(session, "a", "", at=0)
 
 
