@@ -96,16 +96,17 @@ def main() -> None:
             found[name] = (NOT_TRIED, str(why))
     with tempfile.TemporaryDirectory() as folder:
         running: dict[int, str] = {_fork(command, _Mutant(module, file, file.read_text()), Path(folder)): REFERENCE}
-        while running:
+        while texts or running:
+            # Many wait for the reference, and find loaded what it had to load. One is tried beside it.
+            while texts and len(running) < (os.cpu_count() or 1) and (REFERENCE in found or len(texts) == 1):
+                name = next(iter(texts))
+                running[_fork(command, _Mutant(module, file, texts.pop(name)), Path(folder))] = name
             child, status = os.wait()
             said, name = Path(folder, str(child)).read_text(errors="replace"), running.pop(child)
             failure = re.search(r"^(?:FAILED|ERROR) .*", said, re.MULTILINE)
             found[name] = (os.waitstatus_to_exitcode(status), failure[0] if failure else "")
             if name == REFERENCE:
                 _load(Path(folder, LOADED).read_text().split())
-            while texts and len(running) < (os.cpu_count() or 1):
-                name = next(iter(texts))
-                running[_fork(command, _Mutant(module, file, texts.pop(name)), Path(folder))] = name
     json.dump(found, sys.stdout)
 
 

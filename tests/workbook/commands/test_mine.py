@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from workbook import cli
+from workbook.pieces.piece import path
 from workbook.source import source_with, sources
 
 pytestmark = pytest.mark.thorough
@@ -100,6 +101,31 @@ def test_a_piece_that_is_solved_runs_in_the_tracker_that_is_served(
     assert process.returncode == 0
     assert (checkout / ".tracker/mine/tracker.db").exists()
     assert not (checkout / ".tracker/tracker.db").exists()
+
+
+def test_with_every_piece_of_day_1_solved_the_demo_runs_on_them(
+    checkout: Path, wait_until: Callable[..., None]
+) -> None:
+    """Each in another form than the tracker has it."""
+    day = {exercise.id: exercise for source in sources() for exercise in source.exercises.values()}
+    pieces = {id: exercise for id, exercise in day.items() if id.startswith("d1.") and exercise.piece}
+    for id in pieces:
+        write(checkout, id, right(id))
+    said = workbook(checkout, "graduate")
+    assert re.findall(r"^✓ (\S+)", said, re.MULTILINE) == list(pieces)
+    for exercise in pieces.values():
+        file = path(str(exercise.piece), Path())
+        assert (checkout / "my_tracker" / file).read_text() != (checkout / file).read_text()
+    with serving(checkout) as (url, process):
+        assert f"{len(pieces)} of " in httpx.get(f"{url}/healthz").json()["about"]
+
+        def trained() -> bool:
+            found = httpx.get(f"{url}/experiments").json()["items"]
+            runs = httpx.get(f"{url}/experiments/{found[0]['id']}/runs").json()["items"] if found else []
+            return bool(runs) and all(run["status"] == "finished" and run["latest"] for run in runs)
+
+        wait_until(trained, 120)
+    assert process.returncode == 0
 
 
 class TestStart:
