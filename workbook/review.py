@@ -95,6 +95,10 @@ def _lost_reads(sketch: Sketch) -> Iterator[str]:
             yield f"{cache} is written, and nobody reads it"
         elif words & {"read", "write"} == {"read"}:
             yield f"{cache} is read, and nobody leaves a copy in it"
+        elif (readers := sketch.callers("read")) and not any(
+            cache in sketch.reach(caller, lambda a: "read" in a.words) for caller in readers
+        ):
+            yield f"{cache} is on no way that a {sketch.kinds[readers[0]]} reads by: whom does it spare the database?"
 
 
 def _small_writes(sketch: Sketch) -> Iterator[str]:

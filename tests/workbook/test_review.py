@@ -58,6 +58,10 @@ FLAWED = {
     "a miss finds nothing": ({"api -> postgres": "", "api -> objects": ""}, "where does a miss"),
     "nobody reads the cache": ({"api -> redis": "api -> redis: write"}, "nobody reads it"),
     "nobody fills the cache": ({"api -> redis": "api -> redis: read"}, "nobody leaves a copy in it"),
+    "a cache beside the way": (
+        {"api -> redis": "worker -> redis: read, write"},
+        "is on no way that a browser reads by",
+    ),
     "nothing to read": ({"api -> postgres": "api -> postgres: write, batched"}, "what browser reads never"),
     "one by one": ({"training -> b": "training -> balancer: write, key", **NO_QUEUE}, "one by one"),
     "no balancer": ({"browser -> b": "browser -> api: read, session"}, "which one does browser ask?"),
