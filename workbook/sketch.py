@@ -26,19 +26,19 @@ KINDS = {  # kind -> names that say it
     "training": {"training", "trainings", "client", "job", "trainer", "sdk"},
     "browser": {"browser", "browsers", "user", "viewer", "dashboard"},
     "balancer": {"balancer", "load balancer", "lb", "nginx", "gateway", "ingress", "proxy"},
-    "server": {"server", "api", "backend", "app", "worker", "workers", "consumer", "service"},
+    "server": {"server", "servers", "api", "apis", "backend", "app", "worker", "workers", "consumer", "service"},
     "database": {"database", "db", "postgres", "postgresql", "mysql", "sqlite", "replica", "standby"},
     "objects": {"objects", "object storage", "s3", "minio", "bucket", "gcs"},
     "cache": {"cache", "redis", "valkey", "memcached"},
-    "queue": {"queue", "rabbitmq", "kafka", "broker", "sqs"},
+    "queue": {"queue", "rabbitmq", "kafka", "broker", "sqs", "celery"},
 }
 OUTSIDE = {"training", "browser"}
 WORDS = {  # what is understood -> how people write it
     "read": {"read", "reads"},
     "write": {"write", "writes"},
     "batched": {"batched", "batch", "batches", "bulk"},
-    "key": {"key", "keys", "token", "session", "cookie"},
-    "signed": {"signed"},
+    "key": {"key", "keys", "token", "jwt", "session", "cookie"},
+    "signed": {"signed", "presigned", "pre-signed"},
 }
 PROOFS = {"key", "signed"}
 KNOWN = {spelling: word for word, spellings in WORDS.items() for spelling in spellings}
@@ -48,7 +48,8 @@ _NAME = r"[A-Za-z][\w ./-]*?"
 _ARROW = re.compile(rf"({_NAME})\s*(?:-+>|→)\s*({_NAME})\s*(?::(.*))?")
 _COPIES = re.compile(rf"({_NAME})\s+x\s*([1-9]\d*)")
 _OWN = re.compile(rf"({_NAME})\s*=\s*(\w+)")
-_CLAIM = re.compile(rf"without\s+({_NAME})\s*:(.*)")
+_CLAIM = re.compile(rf"without\s+({_NAME})\s*:(.*)", re.IGNORECASE)
+_BULLET = re.compile(r"[-*]\s+")
 
 
 class NotASketch(AssertionError):
@@ -121,7 +122,7 @@ def read(text: str) -> Sketch:
     """The sketch that the lines make. Raises NotImplementedError where there are none yet, and NotASketch."""
     sketch = Sketch()
     lines = [(n, line.partition("#")[0].strip()) for n, line in enumerate(text.strip("\n").split("\n"), 1)]
-    lines = [(n, line) for n, line in lines if line]
+    lines = [(n, _BULLET.sub("", line, count=1) if _BULLET.match(line) else line) for n, line in lines if line]
     if not lines:
         raise NotImplementedError
     own: dict[str, str] = {}
@@ -151,8 +152,8 @@ def _take(sketch: Sketch, line: str, own: dict[str, str]) -> None:
 
     def part(name: str) -> str:
         name = " ".join(name.lower().split())
-        first = re.split(r"[ ./_\-\d]", name)[0]
-        kind = own.get(name) or _kind(name) or _kind(first)
+        words = re.findall(r"[a-z]+", name)  # a "queue worker" is a worker, and "postgres eu" is a postgres
+        kind = own.get(name) or _kind(name) or _kind(words[-1]) or _kind(words[0])
         if kind is None:
             raise NotASketch(f"what is {name!r}? Say it on a line of its own, such as '{name} = server'")
         sketch.kinds.setdefault(name, kind)

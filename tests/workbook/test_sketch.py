@@ -60,6 +60,27 @@ def test_a_remark_is_no_misspelt_word(remark: str) -> None:
     assert arrow.words == {"read"}
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("message queue", "queue"),
+        ("queue worker", "server"),
+        ("training API", "server"),
+        ("read replica", "database"),
+        ("postgres eu-2", "database"),
+        ("redis 2", "cache"),
+    ],
+)
+def test_a_part_is_what_its_last_word_says_or_its_first(name: str, kind: str) -> None:
+    assert read(f"balancer -> {name}: read, write").kinds[name.lower()] == kind
+
+
+def test_a_list_is_read_too_and_a_sentence() -> None:
+    sketch = read("- browser -> api: read, JWT\n* training -> s3: write, pre-signed URL\nWithout API: nothing")
+    assert [sorted(arrow.words) for arrow in sketch.arrows] == [["key", "read"], ["signed", "write"]]
+    assert sketch.claims == {"api": frozenset()}
+
+
 @pytest.mark.parametrize(("known", "kind"), [("worker", "server"), ("database", "database"), ("postgres", "database")])
 def test_a_part_is_what_it_is_said_to_be(known: str, kind: str) -> None:
     assert read(f"frob = {known}\nbrowser -> frob: read").kinds["frob"] == kind
