@@ -98,7 +98,7 @@ def _lost_reads(sketch: Sketch) -> Iterator[str]:
         elif (readers := sketch.callers("read")) and not any(
             cache in sketch.reach(caller, lambda a: "read" in a.words) for caller in readers
         ):
-            yield f"{cache} is on no way that a {sketch.kinds[readers[0]]} reads by: whom does it spare the database?"
+            yield f"{cache} is on no way that a {sketch.kinds[readers[0]]} reads by: it spares the database nothing"
 
 
 def _small_writes(sketch: Sketch) -> Iterator[str]:

@@ -49,7 +49,7 @@ _ARROW = re.compile(rf"({_NAME})\s*(?:-+>|→)\s*({_NAME})\s*(?::(.*))?")
 _COPIES = re.compile(rf"({_NAME})\s+x\s*([1-9]\d*)")
 _OWN = re.compile(rf"({_NAME})\s*=\s*(\w+)")
 _CLAIM = re.compile(rf"without\s+({_NAME})\s*:(.*)", re.IGNORECASE)
-_BULLET = re.compile(r"[-*]\s+")
+_BULLET = re.compile(r"^[-*]\s+")
 
 
 class NotASketch(AssertionError):
@@ -122,7 +122,7 @@ def read(text: str) -> Sketch:
     """The sketch that the lines make. Raises NotImplementedError where there are none yet, and NotASketch."""
     sketch = Sketch()
     lines = [(n, line.partition("#")[0].strip()) for n, line in enumerate(text.strip("\n").split("\n"), 1)]
-    lines = [(n, _BULLET.sub("", line, count=1) if _BULLET.match(line) else line) for n, line in lines if line]
+    lines = [(n, _BULLET.sub("", line)) for n, line in lines if line]
     if not lines:
         raise NotImplementedError
     own: dict[str, str] = {}
