@@ -6,16 +6,21 @@
     connections      that the database must allow: each API opens a pool of them, each worker one
 
 A **drill** is made from a seed, with round numbers. An answer within TOLERANCE of the right one is right: what counts
-is the power of ten and the factor that was forgotten. A **slip** is a factor that people forget, and is named.
+is the power of ten and the factor that was forgotten. Of what is COUNTED none may be missing, and some more are as
+good. A **slip** is a factor that people forget, and is named.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
+from numbers import Real
 
 TOLERANCE = 0.2
+COUNTED = {"connections"}  # a limit that is one too low refuses somebody
 DAY = 86_400  # s
 WHAT = {  # answer -> what it is
     "average": "points a second, on average",
@@ -103,6 +108,7 @@ class Drill:
             "days": [
                 Slip(right["days"] / self.burst, "a disk fills at the average: the peak is part of it already"),
                 Slip(right["days"] / 30, "those are months: the question was days"),
+                Slip(right["days"] / 365, "those are years: the question was days"),
                 Slip(right["days"] * (self.row + self.index) / self.row, "here the index is forgotten again"),
                 Slip(gb / self.disk, "upside down: the disk, divided by what a day adds"),
             ],
@@ -113,6 +119,7 @@ class Drill:
                 Slip(right["megabits"] * 1000, "those are kilobits"),
             ],
             "connections": [
+                Slip(self.servers * self.pool, "the APIs have that many, and each worker opens one, too"),
                 Slip(self.pool + self.workers, "one API has that pool, and there are several"),
                 Slip(self.servers + self.workers, "each API opens not one connection, but a pool of them"),
                 Slip(right["connections"] + self.viewers, "a viewer has a connection to an API, none to the database"),
@@ -120,7 +127,7 @@ class Drill:
             ],
         }
 
-    def judge(self, answers: Mapping[str, float | None]) -> None:
+    def judge(self, answers: Mapping[str, object]) -> None:
         """Passes if all are near enough. Raises NotImplementedError for no answer at all, and AssertionError."""
         if all(answers.get(name) is None for name in WHAT):
             raise NotImplementedError
@@ -131,11 +138,12 @@ class Drill:
             if why := self._why(name, given, right):
                 raise AssertionError(f"{WHAT[name]}: {why}")
 
-    def _why(self, name: str, given: float, right: float) -> str:
+    def _why(self, name: str, answer: object, right: float) -> str:
         """What to tell whoever gave this; nothing if it is right."""
-        if not isinstance(given, int | float) or isinstance(given, bool):
+        if isinstance(answer, bool) or not isinstance(answer, Real | Decimal) or not math.isfinite(answer):
             return "write a number"
-        if _near(given, right):
+        given = float(answer)
+        if _near(given, right) and not (name in COUNTED and given < right):
             return ""
         for slip in self.slips[name]:
             if _near(given, slip.value, TOLERANCE / 4):

@@ -51,6 +51,11 @@ def _open_doors(sketch: Sketch) -> Iterator[str]:
             )
         elif kinds[arrow.source] in OUTSIDE and kinds[arrow.target] == "objects" and "signed" not in arrow.words:
             yield f"{arrow.source} holds a key to all of {arrow.target}: let a server hand out signed URLs, one a file"
+        elif kinds[arrow.target] != "objects" and arrow.words & PROOFS == {"signed"}:
+            yield (
+                f"{arrow.source} asks {arrow.target} by a signed URL, and that is good for one file in the objects: "
+                "say key, or session"
+            )
 
 
 def _lost_writes(sketch: Sketch) -> Iterator[str]:
@@ -80,12 +85,20 @@ def _lost_reads(sketch: Sketch) -> Iterator[str]:
         safely = sketch.reach(caller, lambda a: "read" in a.words and sketch.kinds[a.source] != "cache")
         if not {*sketch.of("database")} & safely:
             yield f"what {caller} reads never comes from a database: follow its arrows that say read"
+    for copy in sketch.of("database"):
+        arrows = [a for a in sketch.arrows if copy in (a.source, a.target)]
+        if not any("write" in a.words for a in arrows) and not any(a.source == copy for a in arrows):
+            yield f"{copy} is read, and nobody writes to it: whom does it follow?"
     for cache in sketch.of("cache"):
         words = frozenset().union(*(a.words for a in sketch.arrows if a.target == cache))
         if words & {"read", "write"} == {"write"} and not any(a.source == cache for a in sketch.arrows):
             yield f"{cache} is written, and nobody reads it"
         elif words & {"read", "write"} == {"read"}:
             yield f"{cache} is read, and nobody leaves a copy in it"
+        elif (readers := sketch.callers("read")) and not any(
+            cache in sketch.reach(caller, lambda a: "read" in a.words) for caller in readers
+        ):
+            yield f"{cache} is on no way that a {sketch.kinds[readers[0]]} reads by: it spares the database nothing"
 
 
 def _small_writes(sketch: Sketch) -> Iterator[str]:

@@ -3,7 +3,7 @@
     training -> balancer: write, key, batched       who asks -> who is asked: read, write or both, and how
     balancer -> api: read, write
     api x2                                          there are two of them (otherwise there is one)
-    lake = database                                 a part whose name does not say what it is
+    lake = database                                 a part whose name does not say what it is (or: = postgres)
     without redis: read, write                      a claim: when one redis is gone, this still works (or: nothing)
     # a remark
 
@@ -26,28 +26,30 @@ KINDS = {  # kind -> names that say it
     "training": {"training", "trainings", "client", "job", "trainer", "sdk"},
     "browser": {"browser", "browsers", "user", "viewer", "dashboard"},
     "balancer": {"balancer", "load balancer", "lb", "nginx", "gateway", "ingress", "proxy"},
-    "server": {"server", "api", "backend", "app", "worker", "workers", "consumer", "service"},
+    "server": {"server", "servers", "api", "apis", "backend", "app", "worker", "workers", "consumer", "service"},
     "database": {"database", "db", "postgres", "postgresql", "mysql", "sqlite", "replica", "standby"},
     "objects": {"objects", "object storage", "s3", "minio", "bucket", "gcs"},
     "cache": {"cache", "redis", "valkey", "memcached"},
-    "queue": {"queue", "rabbitmq", "kafka", "broker", "sqs"},
+    "queue": {"queue", "rabbitmq", "kafka", "broker", "sqs", "celery"},
 }
 OUTSIDE = {"training", "browser"}
 WORDS = {  # what is understood -> how people write it
     "read": {"read", "reads"},
     "write": {"write", "writes"},
     "batched": {"batched", "batch", "batches", "bulk"},
-    "key": {"key", "keys", "token", "session", "cookie"},
-    "signed": {"signed"},
+    "key": {"key", "keys", "token", "jwt", "session", "cookie"},
+    "signed": {"signed", "presigned", "pre-signed"},
 }
 PROOFS = {"key", "signed"}
 KNOWN = {spelling: word for word, spellings in WORDS.items() for spelling in spellings}
+REMARKS = {"cache", "cached", "caches"}  # no misspelt "batched"
 NEGATIONS = {"no", "not", "without", "never"}
 _NAME = r"[A-Za-z][\w ./-]*?"
 _ARROW = re.compile(rf"({_NAME})\s*(?:-+>|→)\s*({_NAME})\s*(?::(.*))?")
 _COPIES = re.compile(rf"({_NAME})\s+x\s*([1-9]\d*)")
 _OWN = re.compile(rf"({_NAME})\s*=\s*(\w+)")
-_CLAIM = re.compile(rf"without\s+({_NAME})\s*:(.*)")
+_CLAIM = re.compile(rf"without\s+({_NAME})\s*:(.*)", re.IGNORECASE)
+_BULLET = re.compile(r"^[-*]\s+")
 
 
 class NotASketch(AssertionError):
@@ -120,15 +122,16 @@ def read(text: str) -> Sketch:
     """The sketch that the lines make. Raises NotImplementedError where there are none yet, and NotASketch."""
     sketch = Sketch()
     lines = [(n, line.partition("#")[0].strip()) for n, line in enumerate(text.strip("\n").split("\n"), 1)]
-    lines = [(n, line) for n, line in lines if line]
+    lines = [(n, _BULLET.sub("", line)) for n, line in lines if line]
     if not lines:
         raise NotImplementedError
     own: dict[str, str] = {}
     for number, line in lines:
         if found := _OWN.fullmatch(line):
-            if found[2].lower() not in KINDS:
+            kind = _kind(found[2].lower())
+            if kind is None:
                 raise NotASketch(f"line {number}: a {found[2]} is no kind of part: say one of {', '.join(KINDS)}")
-            own[found[1].lower()] = found[2].lower()
+            own[found[1].lower()] = kind
     for number, line in lines:
         try:
             _take(sketch, line, own)
@@ -139,14 +142,18 @@ def read(text: str) -> Sketch:
     return sketch
 
 
+def _kind(name: str) -> str | None:
+    """Of which kind a part of this name is."""
+    return next((kind for kind, names in KINDS.items() if name in names), None)
+
+
 def _take(sketch: Sketch, line: str, own: dict[str, str]) -> None:
     """Adds what one line says. Raises NotASketch."""
 
     def part(name: str) -> str:
         name = " ".join(name.lower().split())
-        first = re.split(r"[ ./_\-\d]", name)[0]
-        kinds = [own.get(name)] + [kind for one in (name, first) for kind, names in KINDS.items() if one in names]
-        kind = next((kind for kind in kinds if kind), None)
+        words = re.findall(r"[a-z]+", name)  # a "queue worker" is a worker, and "postgres eu" is a postgres
+        kind = own.get(name) or _kind(name) or _kind(words[-1]) or _kind(words[0])
         if kind is None:
             raise NotASketch(f"what is {name!r}? Say it on a line of its own, such as '{name} = server'")
         sketch.kinds.setdefault(name, kind)
@@ -187,7 +194,7 @@ def _words(label: str, source: str, target: str) -> frozenset[str]:
         if word in NEGATIONS:
             raise NotASketch(f"say what there is, and leave out what there is not ({word!r})")
         near = difflib.get_close_matches(word, KNOWN, 1, 0.75)
-        if word not in KNOWN and near:
+        if word not in KNOWN.keys() | REMARKS and near:
             raise NotASketch(f"{word!r}: is that {near[0]!r}?")
     words = frozenset(KNOWN[word] for word in said if word in KNOWN)
     if not words & {"read", "write"}:

@@ -1,15 +1,18 @@
 """Drills: for every seed the right answers pass, also rounded, and each slip is told its own name."""
 
+from decimal import Decimal
+from fractions import Fraction
+
 import pytest
 
-from workbook.capacity import TOLERANCE, WHAT, Drill
+from workbook.capacity import COUNTED, TOLERANCE, WHAT, Drill
 
 SEEDS = range(60)
 
 
-def told(drill: Drill, **answers: float | None) -> str:
+def told(drill: Drill, **answers: object) -> str:
     with pytest.raises(AssertionError) as refused:
-        drill.judge(drill.right | answers)
+        drill.judge({**drill.right, **answers})
     return str(refused.value)
 
 
@@ -27,7 +30,7 @@ def test_every_slip_is_named_and_no_other(seed: int) -> None:
 @pytest.mark.parametrize("factor", [0.85, 1.15])
 def test_rounding_as_one_speaks_is_right(factor: float) -> None:
     drill = Drill(3)
-    drill.judge({name: factor * right for name, right in drill.right.items()})
+    drill.judge({name: right if name in COUNTED else factor * right for name, right in drill.right.items()})
     drill.judge({name: right * 86_400 / 100_000 if name == "average" else right for name, right in drill.right.items()})
 
 
@@ -44,10 +47,27 @@ def test_no_answer_is_not_attempted_and_a_missing_one_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("given", "says"),
-    [("12", "write a number"), (True, "write a number"), (-1, "more than nothing"), (0, "more than nothing")],
+    [
+        *((given, "write a number") for given in ("12", True, float("nan"), float("inf"), Decimal("nan"))),
+        *((given, "more than nothing") for given in (-1, 0)),
+    ],
 )
 def test_what_is_no_such_number_is_refused(given: float, says: str) -> None:
     assert says in told(Drill(1), peak=given)
+
+
+@pytest.mark.parametrize("kind", [Fraction, Decimal])
+def test_any_kind_of_number_will_do(kind: type[Fraction | Decimal]) -> None:
+    drill = Drill(1)
+    drill.judge({name: kind(right) for name, right in drill.right.items()})
+
+
+def test_of_what_is_counted_none_is_missing() -> None:
+    drill = Drill(5)
+    right = drill.right["connections"]
+    drill.judge(drill.right | {"connections": 1.1 * right})
+    assert "a little too few" in told(drill, connections=0.85 * right)
+    assert "each worker opens one, too" in told(drill, connections=drill.servers * drill.pool)
 
 
 def test_another_mistake_is_told_its_size() -> None:

@@ -43,6 +43,8 @@ FLAWED = {
     "asks the database": ({"browser -> b": "browser -> postgres: read, key"}, "browser asks postgres itself"),
     "asks the queue": ({"training -> b": "training -> queue: write, key"}, "training asks queue itself"),
     "a bucket's key": ({"training -> o": "training -> objects: write, key"}, "signed URLs"),
+    "a signed URL to the API": ({"training -> b": "training -> balancer: write, signed"}, "good for one file"),
+    "follows nobody": ({"api -> postgres": "api -> postgres: read\napi -> standby: read"}, "whom does it follow"),
     "kept by a cache": (
         {"api -> redis": "", "api -> queue": "api -> redis: write", "worker": "", "api -> postgres": ""},
         "alone",
@@ -56,6 +58,10 @@ FLAWED = {
     "a miss finds nothing": ({"api -> postgres": "", "api -> objects": ""}, "where does a miss"),
     "nobody reads the cache": ({"api -> redis": "api -> redis: write"}, "nobody reads it"),
     "nobody fills the cache": ({"api -> redis": "api -> redis: read"}, "nobody leaves a copy in it"),
+    "a cache beside the way": (
+        {"api -> redis": "worker -> redis: read, write"},
+        "is on no way that a browser reads by",
+    ),
     "nothing to read": ({"api -> postgres": "api -> postgres: write, batched"}, "what browser reads never"),
     "one by one": ({"training -> b": "training -> balancer: write, key", **NO_QUEUE}, "one by one"),
     "no balancer": ({"browser -> b": "browser -> api: read, session"}, "which one does browser ask?"),
@@ -95,6 +101,13 @@ def test_neither_the_order_of_the_lines_nor_the_names_matter(seed: int) -> None:
         said = says.replace("postgres", "mysql").replace("redis", "my cache").replace("asks queue", "asks kafka")
         if "works" not in said and "give up" not in said:
             assert any(said in flaw for flaw in told("my cache = cache\n" + "\n".join(kept))), (name, said)
+
+
+@pytest.mark.parametrize("follows", ["postgres -> replica: write", "replica -> postgres: read"])
+def test_a_replica_follows_its_database(follows: str) -> None:
+    assert told(f"{GOOD}\n{follows}".replace("api -> postgres", "api -> replica"), ALL) == [
+        "without postgres you give up read, and your own arrows have a way around it, or a second postgres"
+    ]
 
 
 @pytest.mark.parametrize("kind", KINDS)

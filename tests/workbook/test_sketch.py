@@ -32,6 +32,7 @@ WRONG = {
     "browser -> api: https, key": "does browser read from api, or write to it",
     "browser -> frob: read": "what is 'frob'",
     "frob = thing": "a thing is no kind of part",
+    "browser -> api: read, sesion": "'sesion': is that 'session'",
     "browser -> api: raed": "'raed': is that 'read'",
     "browser -> api: read, no key": "leave out what there is not",
     "browser -> api: read\nwithout api: all": "say what still works",
@@ -51,6 +52,38 @@ def test_a_line_that_cannot_be_read_is_shown_with_what_to_write(text: str) -> No
 def test_nothing_but_remarks_is_not_attempted(text: str) -> None:
     with pytest.raises(NotImplementedError):
         read(text)
+
+
+@pytest.mark.parametrize("remark", ["cached", "caching", "https", "for five seconds"])
+def test_a_remark_is_no_misspelt_word(remark: str) -> None:
+    (arrow,) = read(f"browser -> api: read, {remark}").arrows
+    assert arrow.words == {"read"}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("message queue", "queue"),
+        ("queue worker", "server"),
+        ("training API", "server"),
+        ("read replica", "database"),
+        ("postgres eu-2", "database"),
+        ("redis 2", "cache"),
+    ],
+)
+def test_a_part_is_what_its_last_word_says_or_its_first(name: str, kind: str) -> None:
+    assert read(f"balancer -> {name}: read, write").kinds[name.lower()] == kind
+
+
+def test_a_list_is_read_too_and_a_sentence() -> None:
+    sketch = read("- browser -> api: read, JWT\n* training -> s3: write, pre-signed URL\nWithout API: nothing")
+    assert [sorted(arrow.words) for arrow in sketch.arrows] == [["key", "read"], ["signed", "write"]]
+    assert sketch.claims == {"api": frozenset()}
+
+
+@pytest.mark.parametrize(("known", "kind"), [("worker", "server"), ("database", "database"), ("postgres", "database")])
+def test_a_part_is_what_it_is_said_to_be(known: str, kind: str) -> None:
+    assert read(f"frob = {known}\nbrowser -> frob: read").kinds["frob"] == kind
 
 
 class TestWorks:

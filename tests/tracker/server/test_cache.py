@@ -277,7 +277,7 @@ class TestFlights:
             try:
                 told.append(flights.share(key, slow))
             except Exception as error:
-                told.append(str(error))
+                told.append((type(error), str(error)))
 
         threads = [threading.Thread(target=ask, daemon=True) for _ in range(many)]
         for thread in threads:
@@ -287,14 +287,20 @@ class TestFlights:
             thread.join(max(0.0, end - time.monotonic()))
         return told
 
-    def test_where_the_one_fails_all_are_told_and_the_next_reads_again(self, source: Source) -> None:
+    class Fault(Exception):
+        """Of no kind that anybody has thought of."""
+
+    @pytest.mark.parametrize("kind", [LookupError, Fault])
+    def test_where_the_one_fails_all_are_told_and_the_next_reads_again(
+        self, source: Source, kind: type[Exception]
+    ) -> None:
         flights = Flights()
 
         def fail() -> bytes:
             source()
-            raise LookupError("the same for all")
+            raise kind("the same for all")
 
-        assert self.crowd(flights, fail) == ["the same for all"] * 8
+        assert self.crowd(flights, fail) == [(kind, "the same for all")] * 8
         assert source.looks == 1
         assert flights.share("key", source) == b"first"
 
@@ -305,24 +311,34 @@ class TestFlights:
         source.text = b"second"
         assert flights.share("key", source) == b"second"
 
-    def test_another_key_is_not_held_up(self, source: Source) -> None:
-        flights, reading, go_on = Flights(), threading.Event(), threading.Event()
+    @pytest.mark.parametrize("answer", [b"slow", b""])
+    def test_another_key_is_not_held_up_and_takes_nothing_along(self, source: Source, answer: bytes) -> None:
+        flights, reading, go_on, told = Flights(), threading.Event(), threading.Event(), list[bytes]()
+        key = self.SlowKey("slow")
 
         def slow() -> bytes:
             reading.set()
             assert go_on.wait(20)
-            return b"slow"
+            return answer
 
-        early = threading.Thread(target=lambda: flights.share("slow", slow), daemon=True)
-        early.start()
+        def ask(key: str, read: Callable[[], bytes]) -> threading.Thread:
+            thread = threading.Thread(target=lambda: told.append(flights.share(key, read)), daemon=True)
+            thread.start()
+            return thread
+
+        early = ask(key, slow)
         assert reading.wait(20)
-        told = list[bytes]()
-        other = threading.Thread(target=lambda: told.append(flights.share("other", source)), daemon=True)
-        other.start()
-        other.join(5)
+        ask("other", source).join(5)
         assert told == [b"first"]
+        late = ask(key, source)
+        while len(key.looked) < 2:
+            time.sleep(0.01)
+        time.sleep(0.1)
         go_on.set()
         early.join(20)
+        late.join(20)
+        assert told == [b"first", answer, answer]
+        assert source.looks == 1
 
 
 class TestAway:
