@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..source import ROOT, Exercise, Lesson, Source, read, read_lesson
 
-FILES = {"lesson.md", "exercises.md", "questions.yaml"}
+FILES = {"lesson.md", "exercises.md", "questions.yaml", "asked.yaml"}
 
 
 @dataclass(frozen=True, eq=False)

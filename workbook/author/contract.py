@@ -184,7 +184,7 @@ CONTRACT = (
     Line(2, "solutions are green through nbval and the command line", solved),
     Line(3, "each known wrong answer is told its own message", refused),
     Line(4, "building again changes nothing", built),
-    Line(5, "ids agree", lambda evidence: form.ids(evidence.block)),
+    Line(5, "ids agree, and what interviews ask is where asked.yaml says", lambda evidence: form.ids(evidence.block)),
     Line(6, "hints help, and hold no line of the solution", lambda evidence: form.hints(evidence.block)),
     Line(7, "questions can be spoken and scored", lambda evidence: form.questions(evidence.block)),
     Line(8, "what looks like code is run", lambda evidence: form.snippets(evidence.block)),

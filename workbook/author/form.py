@@ -10,6 +10,8 @@ from ..bank.sheets import sheets
 from ..kinds import KINDS
 from ..plan import PLAN, SPOKEN
 from ..source import Cell, Exercise, SourceError
+from .asked import FILE as ASKED
+from .asked import missing
 from .block import FILES, Block, blocks
 
 LESSON, CORE = (15, 25), 12  # minutes: of a lesson, of a core exercise
@@ -43,6 +45,8 @@ def ids(block: Block) -> Iterator[str]:
     texts += [text for explained in block.source.explained.values() for text in explained]
     for mentioned in sorted(set(re.findall(r"\bd\d\.b\d\.[eq]\d+\b", "\n".join(texts))) - known):
         yield f"{mentioned} is mentioned, and there is no such exercise or question: mend the id"
+    if block.lesson:
+        yield from missing(block)
 
 
 def hints(block: Block) -> Iterator[str]:
@@ -61,7 +65,7 @@ def hints(block: Block) -> Iterator[str]:
 
 def questions(block: Block) -> Iterator[str]:
     """What is asked aloud."""
-    yield from marks(block, "questions.yaml")
+    yield from marks(block, "questions.yaml", ASKED)
     try:
         bank = questions_of(block.source)
     except SourceError as refused:

@@ -3,6 +3,7 @@ here". The texts are the files of `new`:
 
     lesson.md, section.md          a lesson, and each of its four sections
     questions.yaml, question.yaml  the bank, and each of its two questions
+    asked.yaml                     what interviews ask, and where it is found
     exercises.md, exercise.md      a file of exercises, and what is the same in each of them
     python.md, sql.md, ...         what differs with the kind of the answer; "+++" parts the task with its stub and
                                    check, the other answers, and the solution
@@ -123,6 +124,7 @@ def _block(block: str, planned: Planned) -> dict[str, str]:
         "lesson.md": _filled("lesson.md", **values, sections="\n\n+++\n\n".join(sections)) + "\n",
         "exercises.md": _filled("exercises.md", **values, exercises="\n\n+++\n\n".join(exercises)) + "\n",
         "questions.yaml": _filled("questions.yaml", **values, questions="\n\n".join(questions)) + "\n",
+        "asked.yaml": _filled("asked.yaml", **values) + "\n",
     }
 
 
