@@ -80,6 +80,7 @@ FLOORS = {
         ["workbook.bank.ask"],
         ["workbook.plugin", "workbook.study", "workbook.update"],
         ["workbook.author.block"],
+        ["workbook.author.asked"],
         ["workbook.author.evidence", "workbook.author.form"],
         ["workbook.author.contract", "workbook.author.scaffold"],
         ["workbook.commands.terminal"],

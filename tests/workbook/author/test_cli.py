@@ -109,7 +109,9 @@ def test_what_was_begun_is_named_and_what_comes_next(
     monkeypatch.setattr(author, "ROOT", tmp_path)
     assert cli.main(["author", "new", "block", "d1.b1"]) == 0
     *files, after = capsys.readouterr().out.splitlines()
-    assert files == [f"{FOLDER}/{name} written" for name in ("lesson.md", "exercises.md", "questions.yaml")]
+    assert files == [
+        f"{FOLDER}/{name} written" for name in ("lesson.md", "exercises.md", "questions.yaml", "asked.yaml")
+    ]
     assert "`workbook author contract d1.b1` says what is left" in after
     assert cli.main(["author", "new", "exercise", "d1.b1.e4", "--language", "SQL", "--extra"]) == 0
     added, after = capsys.readouterr().out.splitlines()

@@ -166,7 +166,7 @@ def test_a_core_exercise_is_short(scratch: Any) -> None:
 def test_a_stray_file_belongs_to_no_block(scratch: Any) -> None:
     (scratch.block.folder / "notes.txt").write_text("to do")
     assert list(form.size(scratch.block)) == [
-        "notes.txt belongs to no block: only exercises.md, lesson.md, questions.yaml do"
+        "notes.txt belongs to no block: only asked.yaml, exercises.md, lesson.md, questions.yaml do"
     ]
 
 
@@ -186,4 +186,5 @@ def test_exercises_are_numbered_in_their_order(scratch: Any) -> None:
     for before, after in (("## d9.b1.e1 ·", "## d9.b1.e3 ·"), ('check("d9.b1.e1")', 'check("d9.b1.e3")')):
         scratch.edit("exercises.md", before, after)
     scratch.edit("questions.yaml", "d9.b1.e1:", "d9.b1.e3:")
+    scratch.edit("asked.yaml", "e1:", "e3:")
     assert list(form.ids(scratch.block)) == ["d9.b1.e3: as exercise 1 of this folder it is d9.b1.e1: rename it"]

@@ -154,7 +154,7 @@ def test_a_full_disk_leaves_all_as_it_was(root: Path, call: str, says: str) -> N
 @pytest.mark.parametrize("block", [name for name in PLAN if name != "d0.b0"])
 def test_each_block_of_the_plan_is_in_form_but_for_its_marks(root: Path, block: str) -> None:
     files = new_block(block, root)
-    assert [file.name for file in files] == ["lesson.md", "exercises.md", "questions.yaml"]
+    assert [file.name for file in files] == ["lesson.md", "exercises.md", "questions.yaml", "asked.yaml"]
     (made,) = blocks(root)
     assert made.id == block
     assert all(6 <= exercise.minutes <= form.CORE for exercise in made.exercises)
@@ -254,4 +254,4 @@ def test_the_first_exercise_of_a_file_comes_after_its_introduction(root: Path) -
 
 @pytest.mark.parametrize("block", blocks(), ids=lambda block: block.id)
 def test_a_written_block_holds_no_mark(block: Block) -> None:
-    assert list(form.marks(block, "lesson.md", "exercises.md", "questions.yaml")) == []
+    assert list(form.marks(block, "lesson.md", "exercises.md", "questions.yaml", "asked.yaml")) == []
