@@ -62,6 +62,7 @@ class Database:
             self.writer: Engine = self.engine.execution_options(begin="BEGIN IMMEDIATE")
             self._reader = self.engine
         else:
+            event.listen(self.engine, "begin", _begin_on_server)
             self.writer = self.engine
             # Several statements then see the same moment, as they do in SQLite.
             self._reader = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -123,3 +124,12 @@ def _settle(connection: Any, _: Any) -> None:
 def _begin(connection: Connection) -> None:
     """A writer takes the write lock at once: a transaction that reads first and then wants to write may be refused."""
     connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+
+
+def _begin_on_server(connection: Connection) -> None:
+    """A writer leaves it to the server whether changes are taken: SQLAlchemy would have it ask for READ WRITE, once the
+    connection was a reader's, which overrules a server that takes none for now, and which a standby refuses as an error
+    of another kind."""
+    if not connection.get_execution_options().get("postgresql_readonly"):
+        driver: Any = connection.connection.driver_connection
+        driver.read_only = None

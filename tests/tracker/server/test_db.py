@@ -129,6 +129,18 @@ def test_a_reader_cannot_write(database: Database) -> None:
 
 
 @ON_POSTGRES
+def test_a_writer_does_not_ask_for_more_than_the_server_gives(database: Database) -> None:
+    """Also after a reader: on a standby, "BEGIN READ WRITE" is an error of another kind than "INSERT" is."""
+    with closing(Database(database.engine.url, connections=1)) as standby:
+        with standby.write() as session:
+            session.execute(text("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"))
+        with standby.read() as session:
+            assert session.execute(COUNT).scalar_one() == 0
+        with pytest.raises(InternalError, match="read-only"), standby.write() as session:
+            session.execute(ADD, {"name": "a"})
+
+
+@ON_POSTGRES
 def test_its_name_has_no_password(database: Database) -> None:
     assert re.fullmatch(r"postgresql://\w+:\*\*\*@127\.0\.0\.1:\d+/\w+", database.name)
 
