@@ -38,13 +38,14 @@ def test_a_server_killed_while_it_stores_loses_nothing_it_acknowledged(tmp_path:
     killer = threading.Timer(random.Random(seed).uniform(0.2, 0.7), server.kill)
     step = 0
     with tracker.init("e", external_id="by-client", url=url, folder=tmp_path / "client") as training:
-        killer.start()
         with httpx.Client(base_url=url) as http, suppress(httpx.TransportError):
             while True:
                 training.log({"loss": float(step)}, step)
                 points = [{"key": "loss", "value": step, "step": step}]
                 assert http.post(f"/runs/{run['id']}/metrics", json={"points": points}).status_code == 201
                 acknowledged.append(step)
+                if step == 0:
+                    killer.start()
                 step += 1
         server.wait()
         for late in range(step + 1, step + 100):
