@@ -36,6 +36,17 @@ def test_a_piece_of_the_tracker_meets_the_trackers_own_tests() -> None:
     assert {name: tested.code for name, tested in said.items()} == {REFERENCE: PASSED, "constant": FAILED}
 
 
+def test_tests_that_end_python_are_judged_like_others(tmp_path: Path) -> None:
+    """Of the reference, too; two mutants are those that wait for it."""
+    (tmp_path / "half.py").write_text("def half(value):\n    return value / 2\n")
+    (tmp_path / "ends.py").write_text(
+        "import os, half\n\ndef test_half():\n    os._exit(3 if half.half(4) == 2 else 4)\n"
+    )
+    wrong = {"same": "def half(value):\n    return value * 0.5", "whole": "def half(value):\n    return value"}
+    said = judge("half:half", "ends.py", wrong, tmp_path)
+    assert {name: tested.code for name, tested in said.items()} == {REFERENCE: 3, "same": 3, "whole": 4}
+
+
 def test_what_could_not_be_tried_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(
         RuntimeError, match="the mutants of gone:piece were not tried: (.|\\n)*there is no module gone.py"
